@@ -1,0 +1,3 @@
+//! An OpenID Connect gateway: takes a credential, trades it at the identity provider, forwards with an access token.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
