@@ -1,0 +1,154 @@
+//! What a verified token must hold for a request to be allowed: Kong's `*_required` and `*_claim`.
+
+use serde_json::Value;
+
+use crate::grant::Granted;
+use crate::jose::Claims;
+use crate::{Denial, Reason};
+
+/// Required values of one claim.
+///
+/// The items are alternatives; the words of one item are required together, as in Kong: `["a b",
+/// "c"]` is met by `a` and `b`, or by `c`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The claim's place, from the outermost name inwards.
+    pub path: Vec<String>,
+    /// The alternatives; none means that nothing is required.
+    pub any_of: Vec<String>,
+}
+
+impl Requirement {
+    /// A requirement of a top-level claim.
+    #[must_use]
+    pub fn of(claim: &str) -> Self {
+        Self {
+            path: vec![claim.to_owned()],
+            any_of: Vec::new(),
+        }
+    }
+
+    /// Whether the claim's value, as a word list, an array or a scalar, meets it.
+    #[must_use]
+    pub fn is_met(&self, value: Option<&Value>) -> bool {
+        if self.any_of.is_empty() {
+            return true;
+        }
+        let words = words(value);
+        self.any_of.iter().any(|item| {
+            let mut required = item.split_ascii_whitespace().peekable();
+            required.peek().is_some() && required.all(|word| words.iter().any(|have| have == word))
+        })
+    }
+}
+
+/// Everything that is required of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirements {
+    /// `scopes_required`, `scopes_claim`.
+    pub scopes: Requirement,
+    /// `audience_required`, `audience_claim`.
+    pub audience: Requirement,
+    /// `roles_required`, `roles_claim`.
+    pub roles: Requirement,
+    /// `groups_required`, `groups_claim`.
+    pub groups: Requirement,
+}
+
+impl Default for Requirements {
+    fn default() -> Self {
+        Self {
+            scopes: Requirement::of("scope"),
+            audience: Requirement::of("aud"),
+            roles: Requirement::of("roles"),
+            groups: Requirement::of("groups"),
+        }
+    }
+}
+
+impl Requirements {
+    /// Whether the tokens meet all of it; a claim is looked for in the access token first, and in
+    /// the ID token if the access token lacks it.
+    ///
+    /// # Errors
+    /// With the first requirement that is missed.
+    pub fn check(&self, granted: &Granted) -> Result<(), Denial> {
+        for (requirement, reason) in [
+            (&self.scopes, Reason::ScopeMissing),
+            (&self.audience, Reason::AudienceMissing),
+            (&self.roles, Reason::RoleMissing),
+            (&self.groups, Reason::GroupMissing),
+        ] {
+            if requirement.any_of.is_empty() {
+                continue;
+            }
+            let path: Vec<&str> = requirement.path.iter().map(String::as_str).collect();
+            let find = |claims: Option<&Claims>| claims.and_then(|c| c.claim(&path)).cloned();
+            let value = find(granted.claims()).or_else(|| {
+                // An ID token is always for the client: its audience says nothing of the API.
+                if reason == Reason::AudienceMissing {
+                    None
+                } else {
+                    find(granted.id_token_claims())
+                }
+            });
+            if !requirement.is_met(value.as_ref()) {
+                let opaque = granted.claims().is_none() && value.is_none();
+                let reason = if opaque {
+                    Reason::ClaimsUnavailable
+                } else {
+                    reason
+                };
+                return Err(Denial::new(reason).for_kind(granted.kind()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn words(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
+        Some(Value::Array(items)) => items
+            .iter()
+            .filter_map(|item| match item {
+                Value::String(text) => Some(text.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            })
+            .collect(),
+        Some(Value::Number(number)) => vec![number.to_string()],
+        Some(Value::Bool(flag)) => vec![flag.to_string()],
+        Some(Value::Object(_) | Value::Null) | None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn items_are_alternatives_and_words_belong_together() {
+        for (any_of, value, met) in [
+            (vec![], json!(null), true),
+            (vec!["a"], json!("b a"), true),
+            (vec!["a"], json!(["b", "a"]), true),
+            (vec!["a"], json!("ab"), false),
+            (vec!["a b"], json!("b c a"), true),
+            (vec!["a b"], json!("a c"), false),
+            (vec!["a b", "c"], json!("c"), true),
+            (vec!["7"], json!(7), true),
+            (vec!["a"], json!({"a": 1}), false),
+            (vec![""], json!(""), false),
+            (vec!["a"], json!([["a"]]), false),
+        ] {
+            let requirement = Requirement {
+                path: vec!["scope".to_owned()],
+                any_of: any_of.iter().map(|s: &&str| (*s).to_owned()).collect(),
+            };
+            assert_eq!(requirement.is_met(Some(&value)), met, "{any_of:?} {value}");
+        }
+    }
+}

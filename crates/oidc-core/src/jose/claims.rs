@@ -1,0 +1,218 @@
+//! The claims of a token, typed: RFC 7519 §4. A claim of a wrong type is refused, never absent.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::strict_json;
+use crate::UnixTime;
+
+/// A set of claims. Where it comes from, and whether to believe it, is told by what holds it.
+#[derive(Clone, PartialEq)]
+pub struct Claims {
+    members: Map<String, Value>,
+    audience: Vec<String>,
+    expires_at: Option<UnixTime>,
+    not_before: Option<UnixTime>,
+    issued_at: Option<UnixTime>,
+}
+
+/// Claims that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimsError {
+    /// The payload is not a JSON object.
+    #[error("the claims are not a JSON object")]
+    NotAnObject,
+    /// A claim stands twice.
+    #[error("a claim stands twice")]
+    Duplicate,
+    /// A registered claim has another type than RFC 7519 §4.1 gives it.
+    #[error("the claim {0} has a wrong type")]
+    WrongType(&'static str),
+}
+
+impl ClaimsError {
+    /// The stable reason code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NotAnObject => "token.claims_malformed",
+            Self::Duplicate => "token.claims_duplicate",
+            Self::WrongType(_) => "token.claim_type",
+        }
+    }
+}
+
+impl Claims {
+    /// Reads a payload.
+    ///
+    /// # Errors
+    /// If it is no JSON object, a claim stands twice, or a registered claim has a wrong type.
+    pub fn parse(payload: &[u8]) -> Result<Self, ClaimsError> {
+        let members = strict_json::object(payload).map_err(|error| match error {
+            strict_json::StrictJsonError::DuplicateMember => ClaimsError::Duplicate,
+            _ => ClaimsError::NotAnObject,
+        })?;
+        for name in ["iss", "sub", "jti", "azp", "typ", "nonce", "at_hash", "sid"] {
+            if !matches!(members.get(name), None | Some(Value::String(_))) {
+                return Err(ClaimsError::WrongType(name));
+            }
+        }
+        let date = |name: &'static str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => numeric_date(number)
+                .map(Some)
+                .ok_or(ClaimsError::WrongType(name)),
+            Some(_) => Err(ClaimsError::WrongType(name)),
+        };
+        let audience = match members.get("aud") {
+            None => Vec::new(),
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<_>>()
+                .ok_or(ClaimsError::WrongType("aud"))?,
+            Some(_) => return Err(ClaimsError::WrongType("aud")),
+        };
+        date("auth_time")?;
+        Ok(Self {
+            expires_at: date("exp")?,
+            not_before: date("nbf")?,
+            issued_at: date("iat")?,
+            audience,
+            members,
+        })
+    }
+
+    /// `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.text("iss")
+    }
+
+    /// `sub`.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.text("sub")
+    }
+
+    /// `aud`, as a list; empty if absent.
+    #[must_use]
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
+    /// `exp`.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<UnixTime> {
+        self.expires_at
+    }
+
+    /// `nbf`.
+    #[must_use]
+    pub const fn not_before(&self) -> Option<UnixTime> {
+        self.not_before
+    }
+
+    /// `iat`.
+    #[must_use]
+    pub const fn issued_at(&self) -> Option<UnixTime> {
+        self.issued_at
+    }
+
+    /// A claim that is a string, by its top-level name.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name)?.as_str()
+    }
+
+    /// A claim by the path to it, from the outermost name inwards.
+    #[must_use]
+    pub fn claim(&self, path: &[&str]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter()
+            .try_fold(self.members.get(*first)?, |value, name| value.get(*name))
+    }
+}
+
+/// Names only: the values are about a person.
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.members.keys()).finish()
+    }
+}
+
+/// RFC 7519 §2: seconds, perhaps with a fraction. Out of reach saturates.
+fn numeric_date(number: &serde_json::Number) -> Option<UnixTime> {
+    if let Some(seconds) = number.as_u64() {
+        return Some(UnixTime::from_secs(seconds));
+    }
+    let seconds = number.as_f64()?;
+    if seconds.is_nan() {
+        return None;
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float cast saturates, which is what is wanted"
+    )]
+    let millis = (seconds * 1000.0).max(0.0) as u64;
+    Some(UnixTime::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_of_a_wrong_type_is_refused_and_its_twin_is_read() {
+        for (good, bad) in [
+            (r#"{"exp":1}"#, r#"{"exp":"1"}"#),
+            (r#"{"exp":1.5}"#, r#"{"exp":null}"#),
+            (r#"{"nbf":-1}"#, r#"{"nbf":[1]}"#),
+            (r#"{"iat":1e300}"#, r#"{"iat":true}"#),
+            (r#"{"aud":"a"}"#, r#"{"aud":7}"#),
+            (r#"{"aud":["a","b"]}"#, r#"{"aud":["a",7]}"#),
+            (r#"{"aud":[]}"#, r#"{"aud":{"a":1}}"#),
+            (r#"{"iss":"a"}"#, r#"{"iss":["a"]}"#),
+            (r#"{"sub":"a"}"#, r#"{"sub":7}"#),
+            (r#"{"a":1,"b":1}"#, r#"{"a":1,"a":1}"#),
+        ] {
+            assert!(Claims::parse(good.as_bytes()).is_ok(), "{good}");
+            assert!(Claims::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_out_of_reach_saturate() {
+        for (text, millis) in [
+            ("1e300", u64::MAX),
+            ("-7", 0),
+            ("-1e300", 0),
+            ("2.5", 2500),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            let claims = Claims::parse(format!(r#"{{"exp":{text}}}"#).as_bytes()).expect("claims");
+            assert_eq!(
+                claims.expires_at(),
+                Some(UnixTime::from_millis(millis)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn nested_claims_are_found_by_their_path() {
+        let claims =
+            Claims::parse(br#"{"resource_access":{"x":{"roles":["a"]}}}"#).expect("claims");
+        assert_eq!(
+            claims.claim(&["resource_access", "x", "roles"]),
+            Some(&serde_json::json!(["a"]))
+        );
+        assert_eq!(claims.claim(&["resource_access", "y", "roles"]), None);
+        assert_eq!(claims.claim(&[]), None);
+        assert!(!format!("{:?}", Claims::parse(br#"{"sub":"canary"}"#)).contains("canary"));
+    }
+}

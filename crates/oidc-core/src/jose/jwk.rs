@@ -1,0 +1,241 @@
+//! Sets of public keys, each prepared once: RFC 7517, RFC 7518 §6, RFC 8037.
+//! Serves the contract's section on keys: a key that cannot be used is skipped, the set is kept.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{
+    self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use serde_json::{Map, Value};
+
+use super::jws::decode;
+use super::{Algorithm, strict_json};
+
+/// The bounds of a key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeySetLimits {
+    /// The largest document. Default 512 KiB.
+    pub max_bytes: usize,
+    /// The most keys that are looked at. Default 100.
+    pub max_keys: usize,
+}
+
+impl Default for KeySetLimits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 512 * 1024,
+            max_keys: 100,
+        }
+    }
+}
+
+/// The keys of an issuer that can verify signatures.
+#[derive(Debug, Default)]
+pub struct KeySet {
+    keys: Vec<VerificationKey>,
+    skipped: usize,
+}
+
+/// A document that is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// Larger than the bound.
+    #[error("the key set is too large")]
+    TooLarge,
+    /// More keys than the bound.
+    #[error("the key set holds too many keys")]
+    TooManyKeys,
+    /// Not a JSON object with an array `keys` (RFC 7517 §5).
+    #[error("not a JSON Web Key set")]
+    Malformed,
+}
+
+impl KeySet {
+    /// Reads a set, and prepares each key in it that can be used.
+    ///
+    /// Skipped are keys for encryption, symmetric keys, RSA below 2048 or above 8192 bit, points
+    /// off their curve, and types, curves and algorithms that are unknown (RFC 7517 §5).
+    ///
+    /// # Errors
+    /// If the document is no key set, or beyond the bounds.
+    pub fn parse(document: &[u8], limits: &KeySetLimits) -> Result<Self, KeySetError> {
+        if document.len() > limits.max_bytes {
+            return Err(KeySetError::TooLarge);
+        }
+        // A member that stands twice within one key spoils that key alone; the strict reader
+        // refuses the whole document for it, so each key is read strictly by itself.
+        #[derive(serde::Deserialize)]
+        struct Set<'a> {
+            #[serde(borrow)]
+            keys: Vec<&'a serde_json::value::RawValue>,
+        }
+        let set: Set<'_> = serde_json::from_slice(document).map_err(|_| KeySetError::Malformed)?;
+        if set.keys.len() > limits.max_keys {
+            return Err(KeySetError::TooManyKeys);
+        }
+        let listed = set.keys.len();
+        let keys: Vec<_> = set
+            .keys
+            .iter()
+            .filter_map(|key| {
+                VerificationKey::prepare(&strict_json::object(key.get().as_bytes()).ok()?)
+            })
+            .collect();
+        Ok(Self {
+            skipped: listed - keys.len(),
+            keys,
+        })
+    }
+
+    /// The keys that fit a token's header, best first: those of its `kid`, or, if it names none,
+    /// all of the algorithm's kind.
+    pub fn candidates<'a>(
+        &'a self,
+        kid: Option<&'a str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &'a VerificationKey> {
+        self.keys
+            .iter()
+            .filter(move |key| kid.is_none_or(|kid| key.kid.as_deref() == Some(kid)))
+            .filter(move |key| key.fits(algorithm))
+    }
+
+    /// Whether a key of this `kid` is in the set.
+    #[must_use]
+    pub fn has_kid(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// How many keys can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key can be used.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// How many keys of the document were skipped.
+    #[must_use]
+    pub const fn skipped(&self) -> usize {
+        self.skipped
+    }
+}
+
+/// One public key, parsed once for each algorithm that it fits.
+pub struct VerificationKey {
+    kid: Option<String>,
+    prepared: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+impl VerificationKey {
+    /// The key's id.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        self.prepared.iter().any(|(alg, _)| *alg == algorithm)
+    }
+
+    /// Whether this key made this signature by this algorithm.
+    #[must_use]
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.prepared
+            .iter()
+            .find(|(alg, _)| *alg == algorithm)
+            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+    }
+
+    fn prepare(jwk: &Map<String, Value>) -> Option<Self> {
+        let text = |name: &str| match jwk.get(name) {
+            None => Some(None),
+            Some(Value::String(text)) => Some(Some(text.as_str())),
+            Some(_) => None,
+        };
+        if text("use")?.is_some_and(|usage| usage != "sig") {
+            return None;
+        }
+        match jwk.get("key_ops") {
+            None => {}
+            Some(Value::Array(ops)) if ops.iter().any(|op| op == "verify") => {}
+            Some(_) => return None,
+        }
+        let only: Option<Algorithm> = match text("alg")? {
+            None => None,
+            Some(name) => Some(name.parse().ok()?),
+        };
+        let bytes = |name: &str| decode(jwk.get(name)?.as_str()?);
+        let wanted = |algorithm: &Algorithm| only.is_none_or(|only| only == *algorithm);
+        let prepared: Vec<_> = match text("kty")?? {
+            "RSA" => {
+                let (n, e) = (bytes("n")?, bytes("e")?);
+                RSA.iter()
+                    .filter(|(algorithm, _)| wanted(algorithm))
+                    .map(|(algorithm, parameters)| {
+                        let key = RsaPublicKeyComponents { n: &n, e: &e };
+                        Some((*algorithm, key.to_parsed_public_key(parameters).ok()?))
+                    })
+                    .collect::<Option<_>>()?
+            }
+            "EC" => {
+                let (algorithm, parameters, size) = curve(text("crv")??)?;
+                let (x, y) = (bytes("x")?, bytes("y")?);
+                // RFC 7518 §6.2.1.2: each coordinate has the full size of the field.
+                if x.len() != size || y.len() != size {
+                    return None;
+                }
+                let point = [&[4][..], &x, &y].concat();
+                wanted(&algorithm)
+                    .then(|| ParsedPublicKey::new(parameters, point).ok())
+                    .flatten()
+                    .map(|key| (algorithm, key))
+                    .into_iter()
+                    .collect()
+            }
+            "OKP" if text("crv")?? == "Ed25519" && wanted(&Algorithm::EdDsa) => {
+                let key = ParsedPublicKey::new(&signature::ED25519, bytes("x")?).ok()?;
+                vec![(Algorithm::EdDsa, key)]
+            }
+            _ => return None,
+        };
+        (!prepared.is_empty()).then_some(Self {
+            kid: text("kid")?.map(str::to_owned),
+            prepared,
+        })
+    }
+}
+
+impl fmt::Debug for VerificationKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithms: Vec<_> = self.prepared.iter().map(|(alg, _)| alg.name()).collect();
+        f.debug_struct("VerificationKey")
+            .field("kid", &self.kid)
+            .field("alg", &algorithms)
+            .finish()
+    }
+}
+
+/// Each set of parameters refuses keys below 2048 and above 8192 bit.
+const RSA: [(Algorithm, &RsaParameters); 6] = [
+    (Algorithm::Rs256, &signature::RSA_PKCS1_2048_8192_SHA256),
+    (Algorithm::Rs384, &signature::RSA_PKCS1_2048_8192_SHA384),
+    (Algorithm::Rs512, &signature::RSA_PKCS1_2048_8192_SHA512),
+    (Algorithm::Ps256, &signature::RSA_PSS_2048_8192_SHA256),
+    (Algorithm::Ps384, &signature::RSA_PSS_2048_8192_SHA384),
+    (Algorithm::Ps512, &signature::RSA_PSS_2048_8192_SHA512),
+];
+
+fn curve(name: &str) -> Option<(Algorithm, &'static dyn VerificationAlgorithm, usize)> {
+    Some(match name {
+        "P-256" => (Algorithm::Es256, &signature::ECDSA_P256_SHA256_FIXED, 32),
+        "P-384" => (Algorithm::Es384, &signature::ECDSA_P384_SHA384_FIXED, 48),
+        "P-521" => (Algorithm::Es512, &signature::ECDSA_P521_SHA512_FIXED, 66),
+        _ => return None,
+    })
+}

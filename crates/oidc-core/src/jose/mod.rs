@@ -1,0 +1,13 @@
+//! JSON Web Signatures, keys and claims, read strictly: RFC 7515, RFC 7517, RFC 7519, RFC 8725.
+
+mod alg;
+mod claims;
+mod jwk;
+mod jws;
+pub(crate) mod strict_json;
+
+pub use alg::{Algorithm, AlgorithmSet, UnknownAlgorithm};
+pub use claims::{Claims, ClaimsError};
+pub use jwk::{KeySet, KeySetError, KeySetLimits, VerificationKey};
+pub use jws::{CompactJws, JwsError};
+pub use strict_json::StrictJsonError;

@@ -1,0 +1,175 @@
+//! A provider's metadata, read strictly from its discovery document: OIDC Discovery §3 and §4.3.
+
+use serde::Deserialize;
+use url::Url;
+
+use crate::Reason;
+use crate::jose::strict_json;
+
+/// What the gateway needs of a discovery document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderMetadata {
+    /// The issuer, as its tokens name it.
+    pub issuer: String,
+    /// Where token requests go.
+    pub token_endpoint: Url,
+    /// Where the keys are.
+    pub jwks_uri: Url,
+    /// Where tokens are introspected (RFC 7662).
+    pub introspection_endpoint: Option<Url>,
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation_endpoint: Option<Url>,
+    /// Where claims about the user are (OIDC Core §5.3).
+    pub userinfo_endpoint: Option<Url>,
+    /// How clients may authenticate; empty if the document does not say.
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+}
+
+/// A discovery document that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// It is not a JSON object with the members that OIDC Discovery §3 asks for.
+    #[error("not a discovery document")]
+    Malformed,
+    /// A member stands twice.
+    #[error("a member of the discovery document stands twice")]
+    DuplicateMember,
+    /// An endpoint is not an `https` or `http` URL.
+    #[error("an endpoint of the discovery document is not an http(s) URL")]
+    EndpointNotHttp,
+    /// It is another issuer's (OIDC Discovery §4.3).
+    #[error("the discovery document is another issuer's")]
+    IssuerMismatch,
+}
+
+impl DiscoveryError {
+    /// The reason that a request is refused for.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Malformed => Reason::DiscoveryMalformed("discovery.malformed"),
+            Self::DuplicateMember => Reason::DiscoveryMalformed("discovery.duplicate_member"),
+            Self::EndpointNotHttp => Reason::DiscoveryMalformed("discovery.endpoint_not_http"),
+            Self::IssuerMismatch => Reason::DiscoveryIssuerMismatch,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Document {
+    issuer: String,
+    token_endpoint: Url,
+    jwks_uri: Url,
+    introspection_endpoint: Option<Url>,
+    revocation_endpoint: Option<Url>,
+    userinfo_endpoint: Option<Url>,
+    #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
+}
+
+impl ProviderMetadata {
+    /// Reads a discovery document that was fetched for `issuer`.
+    ///
+    /// A trailing slash more or less is forgiven, since users copy issuers without it; the
+    /// document's own spelling is what tokens are held to.
+    ///
+    /// # Errors
+    /// If it is malformed, or another issuer's.
+    pub fn parse(document: &[u8], issuer: &str) -> Result<Self, DiscoveryError> {
+        let value = strict_json::object(document).map_err(|error| match error {
+            strict_json::StrictJsonError::DuplicateMember => DiscoveryError::DuplicateMember,
+            _ => DiscoveryError::Malformed,
+        })?;
+        let document: Document =
+            serde_json::from_value(value.into()).map_err(|_| DiscoveryError::Malformed)?;
+        if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
+            return Err(DiscoveryError::IssuerMismatch);
+        }
+        let endpoints = [Some(&document.token_endpoint), Some(&document.jwks_uri)]
+            .into_iter()
+            .chain([
+                document.introspection_endpoint.as_ref(),
+                document.revocation_endpoint.as_ref(),
+                document.userinfo_endpoint.as_ref(),
+            ])
+            .flatten();
+        for url in endpoints {
+            if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
+                return Err(DiscoveryError::EndpointNotHttp);
+            }
+        }
+        Ok(Self {
+            issuer: document.issuer,
+            token_endpoint: document.token_endpoint,
+            jwks_uri: document.jwks_uri,
+            introspection_endpoint: document.introspection_endpoint,
+            revocation_endpoint: document.revocation_endpoint,
+            userinfo_endpoint: document.userinfo_endpoint,
+            token_endpoint_auth_methods_supported: document.token_endpoint_auth_methods_supported,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://idp.test/realms/kong";
+
+    fn document(change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+        let mut document = serde_json::json!({
+            "issuer": ISSUER,
+            "token_endpoint": "https://idp.test/token",
+            "jwks_uri": "https://idp.test/certs",
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "member_of_tomorrow": {"a": [1, null]},
+        });
+        change(&mut document);
+        document.to_string().into_bytes()
+    }
+
+    #[test]
+    fn a_document_is_read_and_unknown_members_are_passed_over() {
+        let metadata = ProviderMetadata::parse(&document(|_| ()), ISSUER).expect("well-formed");
+        assert_eq!(metadata.token_endpoint.as_str(), "https://idp.test/token");
+        assert!(ProviderMetadata::parse(&document(|_| ()), &format!("{ISSUER}/")).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_told_apart() {
+        let cases: [(Vec<u8>, DiscoveryError); 7] = [
+            (
+                document(|d| d["issuer"] = "https://evil.test/realms/kong".into()),
+                DiscoveryError::IssuerMismatch,
+            ),
+            (
+                document(|d| d["issuer"] = 7.into()),
+                DiscoveryError::Malformed,
+            ),
+            (
+                document(|d| d["token_endpoint"] = serde_json::Value::Null),
+                DiscoveryError::Malformed,
+            ),
+            (
+                document(|d| d["jwks_uri"] = "file:///etc/passwd".into()),
+                DiscoveryError::EndpointNotHttp,
+            ),
+            (b"<html>".to_vec(), DiscoveryError::Malformed),
+            (b"\xef\xbb\xbf{}".to_vec(), DiscoveryError::Malformed),
+            (
+                br#"{"issuer":"a","issuer":"b"}"#.to_vec(),
+                DiscoveryError::DuplicateMember,
+            ),
+        ];
+        for (bytes, error) in cases {
+            assert_eq!(
+                ProviderMetadata::parse(&bytes, ISSUER).err(),
+                Some(error),
+                "{}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+    }
+}
