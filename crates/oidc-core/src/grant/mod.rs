@@ -232,7 +232,7 @@ impl AwaitMetadata {
 }
 
 /// Waits to know who else is under way with this credential.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AwaitFlight {
     grant: Grant,
     metadata: Arc<ProviderMetadata>,

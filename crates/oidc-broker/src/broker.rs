@@ -1,0 +1,354 @@
+//! The loop: one grant from a credential to its result, through flight and memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy};
+use oidc_core::flight::Entered;
+use oidc_core::grant::{AwaitFlight, AwaitMetadata, Grant, GrantPolicy, Granted, Moment, Step};
+use oidc_core::provider::{DiscoveryError, ProviderMetadata};
+use oidc_core::rotation::Recall;
+use oidc_core::{Credential, Denial, FingerprintKey, Reason};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use crate::clock::{random, system_clock};
+use crate::fetcher::Fetcher;
+use crate::leader::Leader;
+use crate::memory::{Memory, MemorySize, Outcome};
+use crate::transport::{Observer, Transport};
+
+/// Runs grants. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+    timeout: Duration,
+}
+
+pub(crate) struct Shared {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) clock: Clock,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) jwks: JwksCache,
+    metadata: DocumentCache<ProviderMetadata, DiscoveryError>,
+    fingerprints: FingerprintKey,
+}
+
+/// How much longer than its waiters a leader waits for the token endpoint. An answer that comes
+/// too late for them holds the only refresh token there is after a rotation; it is remembered for
+/// whoever asks again, and nobody sends the old one in the meantime.
+const LATE_ANSWER: Duration = Duration::from_secs(20);
+
+/// Settings of a [`Broker`].
+pub struct BrokerBuilder {
+    transport: Arc<dyn Transport>,
+    observer: Arc<dyn Observer>,
+    clock: Clock,
+    memory: Arc<Memory>,
+    fingerprints: Option<FingerprintKey>,
+    documents: Policy,
+    discovery_headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    timeout: Duration,
+}
+
+/// A broker that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness(#[from] getrandom::Error),
+}
+
+impl BrokerBuilder {
+    /// Sees the calls to the provider.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Tells the time. Default: the system's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How much is remembered.
+    #[must_use]
+    pub fn memory(mut self, size: MemorySize) -> Self {
+        self.memory = Arc::new(Memory::new(size));
+        self
+    }
+
+    /// Shares flights and memory with another broker: two that may be given the same refresh
+    /// token must, or each would send it.
+    #[must_use]
+    pub fn share_memory_with(mut self, other: &Broker) -> Self {
+        self.memory = Arc::clone(&other.shared.memory);
+        self.fingerprints = Some(other.shared.fingerprints.clone());
+        self
+    }
+
+    /// The rules by which metadata and keys are kept.
+    #[must_use]
+    pub fn documents(mut self, policy: Policy) -> Self {
+        self.documents = policy;
+        self
+    }
+
+    /// Headers of discovery requests.
+    #[must_use]
+    pub fn discovery_headers(
+        mut self,
+        headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    ) -> Self {
+        self.discovery_headers = headers;
+        self
+    }
+
+    /// Bounds all calls to the provider that one grant waits for, together. Default 10 s.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Makes the broker.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn build(self) -> Result<Broker, BuildError> {
+        let fingerprints = match self.fingerprints {
+            Some(key) => key,
+            None => FingerprintKey::new(&random()?),
+        };
+        let fetcher = |what, headers| {
+            Arc::new(Fetcher {
+                transport: Arc::clone(&self.transport),
+                headers,
+                deadline: self.timeout,
+                what,
+                observer: Arc::clone(&self.observer),
+            })
+        };
+        let parse = |url: &Url, body: &[u8]| {
+            let issuer = url.as_str().strip_suffix(oidc_core::provider::WELL_KNOWN);
+            ProviderMetadata::parse(body, issuer.unwrap_or_default())
+        };
+        let discovery = fetcher("discovery", self.discovery_headers.clone());
+        let shared = Shared {
+            metadata: DocumentCache::new(
+                self.documents.clone(),
+                discovery,
+                Arc::clone(&self.clock),
+                parse,
+            ),
+            jwks: JwksCache::new(
+                self.documents,
+                fetcher("jwks", Vec::new()),
+                Arc::clone(&self.clock),
+            ),
+            transport: self.transport,
+            observer: self.observer,
+            clock: self.clock,
+            memory: self.memory,
+            fingerprints,
+        };
+        Ok(Broker {
+            shared: Arc::new(shared),
+            timeout: self.timeout,
+        })
+    }
+}
+
+impl Broker {
+    /// A broker that sends by this transport.
+    pub fn builder(transport: Arc<dyn Transport>) -> BrokerBuilder {
+        BrokerBuilder {
+            transport,
+            observer: Arc::new(()),
+            clock: system_clock(),
+            memory: Arc::new(Memory::new(MemorySize::default())),
+            fingerprints: None,
+            documents: Policy::default(),
+            discovery_headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Trades a credential for verified tokens.
+    ///
+    /// All who present the same credential at the same time share one token request. Cancel safe:
+    /// a token request under way is brought to its end in a task of its own.
+    ///
+    /// # Errors
+    /// With the reason for which the credential, or the provider's answer to it, is refused.
+    pub async fn grant(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+    ) -> Result<Arc<Granted>, Denial> {
+        let deadline = Instant::now() + self.timeout;
+        let mut step = Grant::start(Arc::clone(policy), credential, client_arg);
+        loop {
+            step = match step {
+                Step::Metadata(state) => self.shared.find_metadata(state, deadline).await,
+                Step::Flight(state) => match self.shared.enter(state, deadline)? {
+                    Flight::On(step) => step,
+                    Flight::Shared(state, mut handle) => {
+                        let landed = timeout_at(deadline, handle.wait_for(Option::is_some)).await;
+                        let outcome = match landed {
+                            Ok(Ok(outcome)) => outcome.clone(),
+                            // The leader is gone without a word, which only a panic can do.
+                            Ok(Err(_)) => Some(Err(Reason::ProviderCut.into())),
+                            Err(_) => Some(Err(Reason::ProviderTimeout.into())),
+                        };
+                        state.landed(outcome.unwrap_or_else(|| Err(Reason::ProviderCut.into())))
+                    }
+                },
+                step => return self.shared.finish_grant(step, deadline).await,
+            };
+        }
+    }
+
+    /// Finds out how a grant would be run, and stops before the token endpoint.
+    ///
+    /// # Errors
+    /// With the reason for which it would not get that far.
+    pub async fn dry_run(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+    ) -> Result<Dry, Denial> {
+        let deadline = Instant::now() + self.timeout;
+        let step = match Grant::start(Arc::clone(policy), credential, client_arg) {
+            Step::Metadata(state) => self.shared.find_metadata(state, deadline).await,
+            step => step,
+        };
+        match step {
+            Step::Flight(state) => {
+                let now = (self.shared.clock)();
+                let found = match self.shared.memory.recall(&state.key(), now) {
+                    Some(Recall::Serve(granted)) => Found::Result(granted),
+                    Some(Recall::Refresh(_)) => Found::Successor,
+                    Some(Recall::Refuse(denial)) => Found::Refusal(denial),
+                    Some(Recall::Present { .. }) | None => Found::Nothing,
+                };
+                Ok(Dry {
+                    flight: state,
+                    found,
+                })
+            }
+            Step::Done(Err(denial)) => Err(denial),
+            _ => Err(Reason::TooManyFlights.into()),
+        }
+    }
+}
+
+/// How a grant would be run.
+#[derive(Debug)]
+pub struct Dry {
+    flight: AwaitFlight,
+    /// What is remembered of the credential.
+    pub found: Found,
+}
+
+impl Dry {
+    /// The grant: its kind, its client, and why that one.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        self.flight.grant()
+    }
+
+    /// The token endpoint that would be asked.
+    #[must_use]
+    pub fn token_endpoint(&self) -> &Url {
+        self.flight.token_endpoint()
+    }
+}
+
+/// What is remembered of a credential.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing: it would be sent.
+    Nothing,
+    /// A result: it would be served.
+    Result(Arc<Granted>),
+    /// A newer refresh token: it would be sent instead.
+    Successor,
+    /// A refusal a moment ago: it would be repeated.
+    Refusal(Denial),
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one match"
+)]
+enum Flight {
+    On(Step),
+    Shared(AwaitFlight, watch::Receiver<Outcome>),
+}
+
+impl Shared {
+    async fn find_metadata(&self, state: AwaitMetadata, deadline: Instant) -> Step {
+        let found = timeout_at(deadline, self.metadata.get(state.discovery_url())).await;
+        match found {
+            Ok(Ok(metadata)) => state.found(metadata, &self.fingerprints),
+            Ok(Err(CacheError::Parse(error))) => state.malformed(error),
+            Ok(Err(CacheError::Fetch(error))) => {
+                let reason = match error {
+                    FetchError::Unreachable => Reason::ProviderUnreachable,
+                    FetchError::Cut => Reason::ProviderCut,
+                    FetchError::Timeout => Reason::ProviderTimeout,
+                    FetchError::Redirected => Reason::Redirected,
+                    FetchError::TooLarge => Reason::DiscoveryMalformed("discovery.too_large"),
+                    FetchError::Status(429) => Reason::ProviderBusy,
+                    FetchError::Status(500..) => Reason::ProviderError,
+                    _ => Reason::DiscoveryMalformed("discovery.unexpected_status"),
+                };
+                state.unavailable(reason, None)
+            }
+            Err(_) => state.unavailable(Reason::ProviderTimeout, None),
+        }
+    }
+
+    fn enter(self: &Arc<Self>, state: AwaitFlight, deadline: Instant) -> Result<Flight, Denial> {
+        let now = (self.clock)();
+        let mut sender = None;
+        let entered = self.memory.enter(state.key(), now, || {
+            let (new, receiver) = watch::channel(None);
+            sender = Some(new);
+            receiver
+        });
+        Ok(match (entered, sender) {
+            (Entered::Lead { subject }, Some(sender)) => {
+                let leader = Leader {
+                    shared: Arc::clone(self),
+                    key: state.key(),
+                    plan: state.memory(&self.fingerprints),
+                    sender,
+                    landed: false,
+                };
+                let handle = leader.sender.subscribe();
+                let random = random().map_err(|_| Denial::new(Reason::AssertionFailed))?;
+                // The leader goes on in a task of its own; this caller waits like any other.
+                let waiting = state.clone();
+                let step = state.lead(subject, Moment { now, random });
+                tokio::spawn(leader.run(step, deadline + LATE_ANSWER));
+                Flight::Shared(waiting, handle)
+            }
+            (Entered::Lead { .. }, None) => Flight::On(state.full()),
+            (Entered::Join(handle), _) => Flight::Shared(state, handle),
+            (Entered::Serve(granted), _) => Flight::On(state.landed(Ok(granted))),
+            (Entered::Refuse(denial), _) => Flight::On(state.landed(Err(denial))),
+            (Entered::Refresh(successor), _) => Flight::On(state.follow(successor)),
+            (Entered::Full, _) => Flight::On(state.full()),
+        })
+    }
+}

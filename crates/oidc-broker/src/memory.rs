@@ -1,0 +1,120 @@
+//! What is under way and what is remembered, in shards: no lock is shared by all requests.
+//! Serves the contract's guarantees "single flight" and "rotation-safe"; the rules are oidc-core's.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use oidc_core::flight::{Entered, FlightTable};
+use oidc_core::grant::{Granted, Remember};
+use oidc_core::rotation::{Recall, Remembered};
+use oidc_core::{Denial, Fingerprint, UnixTime};
+use tokio::sync::watch;
+
+/// The outcome of a flight, once there is one.
+pub(crate) type Outcome = Option<Result<Arc<Granted>, Denial>>;
+
+/// What those who join a flight wait by.
+pub(crate) type Handle = watch::Receiver<Outcome>;
+
+/// How much is remembered, over all providers and clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemorySize {
+    /// The most entries. Default 100 000, of some 4 KiB each for a provider such as Keycloak.
+    pub entries: usize,
+}
+
+impl Default for MemorySize {
+    fn default() -> Self {
+        Self { entries: 100_000 }
+    }
+}
+
+/// As many as make it unlikely that two busy cores meet.
+const SHARDS: usize = 64;
+
+pub(crate) struct Memory {
+    shards: Box<[Mutex<FlightTable<Handle>>]>,
+}
+
+/// How often a result is looked up further for the newest refresh token.
+const NEWEST_HOPS: usize = 32;
+
+impl Memory {
+    pub(crate) fn new(size: MemorySize) -> Self {
+        let each = size.entries.div_ceil(SHARDS).max(1);
+        Self {
+            shards: (0..SHARDS)
+                .map(|_| Mutex::new(FlightTable::new(each)))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn enter(
+        &self,
+        key: Fingerprint,
+        now: UnixTime,
+        handle: impl FnOnce() -> Handle,
+    ) -> Entered<Handle> {
+        let entered = self.shard(&key).enter(key, now, handle);
+        match entered {
+            Entered::Serve(granted) => Entered::Serve(self.newest(key, granted, now)),
+            other => other,
+        }
+    }
+
+    /// The result that is served for a remembered one: if its refresh token has been traded since,
+    /// the result of that. Who were given the older one would present it, and be taken for a thief.
+    fn newest(
+        &self,
+        mut key: Fingerprint,
+        mut granted: Arc<Granted>,
+        now: UnixTime,
+    ) -> Arc<Granted> {
+        for _ in 0..NEWEST_HOPS {
+            let next = match self.shard(&key).remembered(&key) {
+                Some(Remembered::Granted {
+                    successor: Some(successor),
+                    ..
+                }) if successor.key != key => successor.key,
+                _ => break,
+            };
+            match self
+                .shard(&next)
+                .remembered(&next)
+                .map(|next| next.recall(now))
+            {
+                Some(Recall::Serve(newer)) => granted = newer,
+                _ => break,
+            }
+            key = next;
+        }
+        granted
+    }
+
+    /// What is remembered, without entering.
+    pub(crate) fn recall(&self, key: &Fingerprint, now: UnixTime) -> Option<Recall> {
+        self.shard(key)
+            .remembered(key)
+            .map(|remembered| remembered.recall(now))
+    }
+
+    /// Ends a flight. The successor's note is made first, so that nobody meets the one without
+    /// the other.
+    pub(crate) fn finish(&self, key: Fingerprint, remember: Remember, now: UnixTime) {
+        if let Some((successor, note)) = remember.issued {
+            self.shard(&successor).note(successor, note, now);
+        }
+        self.shard(&key).finish(key, remember.flight);
+    }
+
+    pub(crate) fn abandon(&self, key: Fingerprint) {
+        self.shard(&key).abandon(key);
+    }
+
+    fn shard(&self, key: &Fingerprint) -> MutexGuard<'_, FlightTable<Handle>> {
+        let index = usize::from(key.as_bytes()[0]) % SHARDS;
+        // A poisoned table is whole: no method of it panics half-way.
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
