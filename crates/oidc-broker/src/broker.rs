@@ -286,10 +286,6 @@ pub enum Found {
     Refusal(Denial),
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one match"
-)]
 enum Flight {
     On(Step),
     Shared(AwaitFlight, watch::Receiver<Outcome>),
