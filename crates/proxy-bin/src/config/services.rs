@@ -1,0 +1,519 @@
+//! Services, routes and where plugins are attached: Kong's declarative format.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::document::Node;
+use super::plugin::{self, OidcPlugin};
+use super::reader::{Context, Item, Section};
+use super::{Gateway, gateway};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Where requests are forwarded to.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Scheme, host, port and path.
+    pub url: url::Url,
+    /// For a connection. Default 60 s.
+    pub connect_timeout: Duration,
+    /// Between two reads. Default 60 s.
+    pub read_timeout: Duration,
+    /// Between two writes. Default 60 s.
+    pub write_timeout: Duration,
+    /// How often a request is tried again that is safe to try again. Default 5.
+    pub retries: u32,
+    /// Whether its certificate is checked. Default: yes.
+    pub tls_verify: bool,
+    /// Files of authorities to trust instead of the system's.
+    pub ca_certificates: Vec<PathBuf>,
+}
+
+/// Which requests go to a service.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// Where it leads.
+    pub service: Arc<Service>,
+    /// Paths; none means every path.
+    pub paths: Vec<RoutePath>,
+    /// Methods; none means every method.
+    pub methods: Vec<http::Method>,
+    /// Hosts, `*` at one end for any; none means every host.
+    pub hosts: Vec<String>,
+    /// Headers that have to have one of these values.
+    pub headers: Vec<(http::HeaderName, Vec<String>)>,
+    /// Protocols; Kong's default is both.
+    pub protocols: Vec<Protocol>,
+    /// Which of two regular expressions goes first.
+    pub regex_priority: i64,
+    /// Whether the matched prefix is removed from the path. Default: yes.
+    pub strip_path: bool,
+    /// Whether the client's `Host` goes upstream. Default: no.
+    pub preserve_host: bool,
+    /// The plugin that is in force.
+    pub plugin: Option<Arc<OidcPlugin>>,
+}
+
+/// A path of a route.
+#[derive(Clone, Debug)]
+pub enum RoutePath {
+    /// The path begins like this.
+    Prefix(String),
+    /// The path matches this from its beginning.
+    Regex(regex::Regex),
+}
+
+/// A protocol of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Without TLS.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// What Kong's exports hold beside what matters here.
+const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at", "ws_id"];
+
+const ROOT: &[&str] = &[
+    "_format_version",
+    "_transform",
+    "gateway",
+    "plugins",
+    "routes",
+    "services",
+];
+
+/// Plugins by what they are attached to.
+#[derive(Default)]
+struct Attached {
+    global: Option<Arc<OidcPlugin>>,
+    services: BTreeMap<String, Arc<OidcPlugin>>,
+    routes: BTreeMap<String, Arc<OidcPlugin>>,
+}
+
+pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
+    let root = Item::root(context, root);
+    let mut section = root.section()?;
+    if let Some(item) = section.take("_format_version") {
+        item.one_of(&[("1.1", ()), ("2.1", ()), ("3.0", ())]);
+    }
+    section.ignore(&["_transform", "_info", "_workspace"]);
+    let settings = gateway::read(section.take("gateway"), &root);
+    let mut attached = Attached::default();
+    for item in section
+        .take("plugins")
+        .map(|item| item.list())
+        .unwrap_or_default()
+    {
+        global_plugin(&item, &mut attached);
+    }
+    let mut services = BTreeMap::new();
+    let mut routes = Vec::new();
+    for item in section
+        .take("services")
+        .map(|item| item.list())
+        .unwrap_or_default()
+    {
+        read_service(&item, &mut attached, &mut services, &mut routes);
+    }
+    for item in section
+        .take("routes")
+        .map(|item| item.list())
+        .unwrap_or_default()
+    {
+        let service = item
+            .section()
+            .and_then(|mut section| section.take("service"));
+        let Some(service) = service.as_ref().and_then(reference) else {
+            item.problem::<()>("service is required: the name of one of services");
+            continue;
+        };
+        match services.get(&service) {
+            Some(found) => read_route(&item, found, &mut attached, &mut routes),
+            None => {
+                item.problem::<()>(format!("there is no service {service:?}"));
+            }
+        }
+    }
+    section.finish(ROOT);
+    for route in &mut routes {
+        let own = attached.routes.get(&route.name);
+        let of_service = || attached.services.get(&route.service.name);
+        route.plugin = own
+            .or_else(of_service)
+            .or(attached.global.as_ref())
+            .cloned();
+    }
+    if routes.is_empty() {
+        root.problem::<()>("no route: nothing would ever be forwarded; add services with routes");
+    }
+    let count = services.len();
+    Some(Gateway {
+        settings: settings?,
+        routes,
+        services: count,
+    })
+}
+
+/// A reference by name: `service: x`, or `service: {name: x}` as in Kong's exports.
+fn reference(item: &Item<'_>) -> Option<String> {
+    match item.tree() {
+        super::document::Tree::Table(_) => {
+            let mut section = item.section()?;
+            section
+                .take("name")
+                .or_else(|| section.take("id"))?
+                .filled_text()
+        }
+        _ => item.filled_text(),
+    }
+}
+
+fn global_plugin(item: &Item<'_>, attached: &mut Attached) {
+    let Some(mut section) = item.section() else {
+        return;
+    };
+    let route = section.take("route").as_ref().and_then(reference);
+    let service = section.take("service").as_ref().and_then(reference);
+    let Some(plugin) = read_plugin(item, section) else {
+        return;
+    };
+    let before = match (route, service) {
+        (Some(route), _) => attached.routes.insert(route, plugin),
+        (None, Some(service)) => attached.services.insert(service, plugin),
+        (None, None) => attached.global.replace(plugin),
+    };
+    if before.is_some() {
+        item.problem::<()>("a second openid-connect plugin at the same place");
+    }
+}
+
+/// A plugin; `None` if it is disabled, or wrong.
+fn read_plugin(item: &Item<'_>, mut section: Section<'_>) -> Option<Arc<OidcPlugin>> {
+    section.ignore(EXPORTED);
+    section.ignore(&[
+        "instance_name",
+        "protocols",
+        "consumer",
+        "consumer_group",
+        "ordering",
+    ]);
+    let enabled = section
+        .take("enabled")
+        .is_none_or(|item| item.bool().unwrap_or(true));
+    let name = section.required("name")?;
+    let config = section.take("config");
+    section.finish(&["config", "enabled", "name", "route", "service"]);
+    name.one_of(&[("openid-connect", ())])?;
+    let Some(config) = config else {
+        return item.problem("config is required, with an issuer");
+    };
+    let plugin = plugin::read(&config);
+    if enabled { plugin.map(Arc::new) } else { None }
+}
+
+fn own_plugins(section: &mut Section<'_>) -> Option<Arc<OidcPlugin>> {
+    let mut found: Option<Arc<OidcPlugin>> = None;
+    for item in section
+        .take("plugins")
+        .map(|item| item.list())
+        .unwrap_or_default()
+    {
+        let Some(own) = item.section() else { continue };
+        let Some(plugin) = read_plugin(&item, own) else {
+            continue;
+        };
+        if found.replace(plugin).is_some() {
+            item.problem::<()>("a second openid-connect plugin at the same place");
+        }
+    }
+    found
+}
+
+fn read_service(
+    item: &Item<'_>,
+    attached: &mut Attached,
+    services: &mut BTreeMap<String, Arc<Service>>,
+    routes: &mut Vec<Route>,
+) {
+    let Some(mut section) = item.section() else {
+        return;
+    };
+    section.ignore(EXPORTED);
+    let enabled = section
+        .take("enabled")
+        .is_none_or(|item| item.bool().unwrap_or(true));
+    let name = section.required("name").and_then(|item| item.filled_text());
+    let url = service_url(&mut section);
+    let milliseconds = |item: Option<Item<'_>>| {
+        item.and_then(|item| item.duration(MILLISECOND))
+            .unwrap_or(Duration::from_secs(60))
+    };
+    let connect_timeout = milliseconds(section.take("connect_timeout"));
+    let read_timeout = milliseconds(section.take("read_timeout"));
+    let write_timeout = milliseconds(section.take("write_timeout"));
+    let retries = section
+        .take("retries")
+        .and_then(|item| item.integer(0, 32_767))
+        .unwrap_or(5);
+    let tls_verify = section
+        .take("tls_verify")
+        .and_then(|item| item.bool())
+        .unwrap_or(true);
+    let ca_certificates = section
+        .take("ca_certificates")
+        .map_or_else(Vec::new, |item| {
+            item.texts().into_iter().map(PathBuf::from).collect()
+        });
+    if let Some(item) = section.take("client_certificate") {
+        item.problem::<()>("not implemented yet: a client certificate towards the upstream");
+    }
+    if let Some(plugin) = own_plugins(&mut section)
+        && let Some(name) = &name
+    {
+        attached.services.insert(name.clone(), plugin);
+    }
+    let own_routes = section
+        .take("routes")
+        .map(|item| item.list())
+        .unwrap_or_default();
+    section.finish(&[
+        "ca_certificates",
+        "client_certificate",
+        "connect_timeout",
+        "enabled",
+        "host",
+        "name",
+        "path",
+        "plugins",
+        "port",
+        "protocol",
+        "read_timeout",
+        "retries",
+        "routes",
+        "tls_verify",
+        "url",
+        "write_timeout",
+    ]);
+    // Routes of a service that is wrong are read all the same, to find their problems.
+    let service = Arc::new(Service {
+        name: name.clone().unwrap_or_default(),
+        url: url.clone().unwrap_or_else(placeholder),
+        connect_timeout,
+        read_timeout,
+        write_timeout,
+        retries: u32::try_from(retries).unwrap_or(5),
+        tls_verify,
+        ca_certificates,
+    });
+    let mut read = Vec::new();
+    for route in own_routes {
+        read_route(&route, &service, attached, &mut read);
+    }
+    if !enabled {
+        return;
+    }
+    routes.append(&mut read);
+    if let Some(name) = name
+        && services.insert(name.clone(), service).is_some()
+    {
+        item.problem::<()>(format!("a second service {name:?}"));
+    }
+}
+
+/// Stands in for a URL whose problem has been reported, so that it never runs.
+fn placeholder() -> url::Url {
+    url::Url::parse("http://invalid.invalid/").unwrap_or_else(|_| unreachable!("a constant URL"))
+}
+
+fn service_url(section: &mut Section<'_>) -> Option<url::Url> {
+    let parts = ["protocol", "host", "port", "path"].map(|name| section.take(name));
+    if let Some(item) = section.take("url") {
+        if parts.iter().any(Option::is_some) {
+            return item
+                .problem("url stands beside protocol, host, port or path: use one or the other");
+        }
+        let url = item.url()?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return item.problem("an upstream's URL has no query or fragment");
+        }
+        return Some(url);
+    }
+    let [protocol, host, port, path] = parts;
+    let Some(host) = host else {
+        return section
+            .item
+            .problem("url is required, such as http://127.0.0.1:9080");
+    };
+    let scheme = match protocol {
+        Some(item) => item.one_of(&[("http", "http"), ("https", "https")])?,
+        None => "http",
+    };
+    let port = match port {
+        Some(item) => item.integer(1, 65_535)?,
+        None => 80,
+    };
+    let path = path.and_then(|item| item.text()).unwrap_or_default();
+    let name = host.filled_text()?;
+    match url::Url::parse(&format!("{scheme}://{name}:{port}{path}")) {
+        Ok(url) => Some(url),
+        Err(_) => host.problem(format!("{name:?} is not a host")),
+    }
+}
+
+fn read_route(
+    item: &Item<'_>,
+    service: &Arc<Service>,
+    attached: &mut Attached,
+    routes: &mut Vec<Route>,
+) {
+    let Some(mut section) = item.section() else {
+        return;
+    };
+    section.ignore(EXPORTED);
+    section.ignore(&[
+        "service",
+        "https_redirect_status_code",
+        "path_handling",
+        "request_buffering",
+        "response_buffering",
+        "snis",
+        "sources",
+        "destinations",
+    ]);
+    let name = section
+        .take("name")
+        .and_then(|item| item.filled_text())
+        .unwrap_or_else(|| format!("{}#{}", service.name, routes.len() + 1));
+    let paths: Vec<RoutePath> = section.take("paths").map_or_else(Vec::new, |item| {
+        item.list().iter().filter_map(route_path).collect()
+    });
+    let methods = section.take("methods").map_or_else(Vec::new, |item| {
+        item.list().iter().filter_map(method).collect()
+    });
+    let hosts = section.take("hosts").map_or_else(Vec::new, |item| {
+        item.list().iter().filter_map(host).collect()
+    });
+    let headers = section
+        .take("headers")
+        .map_or_else(Vec::new, |item| headers(&item));
+    let protocols = section.take("protocols").map_or_else(
+        || vec![Protocol::Http, Protocol::Https],
+        |item| {
+            let words = [("http", Protocol::Http), ("https", Protocol::Https)];
+            item.list()
+                .iter()
+                .filter_map(|item| item.one_of(&words))
+                .collect()
+        },
+    );
+    let flag =
+        |item: Option<Item<'_>>, default| item.and_then(|item| item.bool()).unwrap_or(default);
+    let strip_path = flag(section.take("strip_path"), true);
+    let preserve_host = flag(section.take("preserve_host"), false);
+    let regex_priority = section
+        .take("regex_priority")
+        .and_then(|item| item.integer(0, 1 << 30))
+        .unwrap_or(0);
+    if let Some(plugin) = own_plugins(&mut section) {
+        attached.routes.insert(name.clone(), plugin);
+    }
+    section.finish(&[
+        "headers",
+        "hosts",
+        "methods",
+        "name",
+        "paths",
+        "plugins",
+        "preserve_host",
+        "protocols",
+        "regex_priority",
+        "service",
+        "strip_path",
+    ]);
+    if routes.iter().any(|route| route.name == name) {
+        item.problem::<()>(format!("a second route {name:?}"));
+    }
+    routes.push(Route {
+        name,
+        service: Arc::clone(service),
+        paths,
+        methods,
+        hosts,
+        headers,
+        protocols,
+        regex_priority: i64::try_from(regex_priority).unwrap_or(0),
+        strip_path,
+        preserve_host,
+        plugin: None,
+    });
+}
+
+fn route_path(item: &Item<'_>) -> Option<RoutePath> {
+    let text = item.filled_text()?;
+    if let Some(pattern) = text.strip_prefix('~') {
+        // Kong anchors a regular expression at the path's beginning.
+        return match regex::Regex::new(&format!("^(?:{pattern})")) {
+            Ok(regex) => Some(RoutePath::Regex(regex)),
+            Err(_) => item.problem(format!("{pattern:?} is not a regular expression")),
+        };
+    }
+    if text.starts_with('/') {
+        return Some(RoutePath::Prefix(text));
+    }
+    item.problem(format!(
+        "{text:?} is not a path: it begins with / (a prefix), or with ~ (a regular expression)"
+    ))
+}
+
+fn method(item: &Item<'_>) -> Option<http::Method> {
+    let text = item.filled_text()?;
+    let upper = text.chars().all(|c| c.is_ascii_uppercase());
+    match http::Method::from_bytes(text.as_bytes()) {
+        Ok(method) if upper => Some(method),
+        _ => item.problem(format!(
+            "{text:?} is not a method; methods are upper case, such as GET"
+        )),
+    }
+}
+
+fn host(item: &Item<'_>) -> Option<String> {
+    let text = item.filled_text()?.to_ascii_lowercase();
+    let inner = text
+        .strip_prefix("*.")
+        .or_else(|| text.strip_suffix(".*"))
+        .unwrap_or(&text);
+    if inner.is_empty() || inner.contains(['*', '/', ' ', '@']) {
+        return item.problem(format!(
+            "{text:?} is not a host; a wildcard stands at one end: *.example.com or example.*"
+        ));
+    }
+    Some(text)
+}
+
+fn headers(item: &Item<'_>) -> Vec<(http::HeaderName, Vec<String>)> {
+    let Some(section) = item.section() else {
+        return Vec::new();
+    };
+    let mut section = section;
+    let mut headers = Vec::new();
+    for name in section.names() {
+        let Some(values) = section.take(&name) else {
+            continue;
+        };
+        match http::HeaderName::try_from(name.as_str()) {
+            Ok(header) => headers.push((header, values.texts())),
+            Err(_) => {
+                values.problem::<()>(format!("{name:?} is not a header name"));
+            }
+        }
+    }
+    headers
+}
