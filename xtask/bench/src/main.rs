@@ -1,0 +1,66 @@
+//! The parts that a measurement of the gateway needs beside the gateway; all on loopback.
+#![forbid(unsafe_code)]
+
+mod load;
+mod proxy;
+mod upstream;
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+
+/// An upstream, a plain proxy and a load generator, for `cargo xtask bench`.
+#[derive(Parser)]
+#[command(name = "gateway-bench")]
+enum Command {
+    /// Answers every request with 1 KiB.
+    Upstream {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// Forwards every request as it is.
+    Proxy {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Where to forward to.
+        #[arg(long)]
+        upstream: SocketAddr,
+    },
+    /// Sends requests over connections that are kept, one after another on each.
+    Load(load::Load),
+}
+
+fn main() -> Result<()> {
+    let command = Command::parse();
+    let mut runtime = match command {
+        // One thread: what is measured needs the other core.
+        Command::Load(_) | Command::Upstream { .. } => {
+            tokio::runtime::Builder::new_current_thread()
+        }
+        Command::Proxy { .. } => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
+    match command {
+        Command::Upstream { listen } => runtime.block_on(upstream::serve(loopback(listen)?)),
+        Command::Proxy { listen, upstream } => {
+            runtime.block_on(proxy::serve(loopback(listen)?, loopback(upstream)?))
+        }
+        Command::Load(load) => {
+            loopback(load.target)?;
+            println!("{}", runtime.block_on(load.run())?);
+            Ok(())
+        }
+    }
+}
+
+/// Load stays on this machine.
+fn loopback(address: SocketAddr) -> Result<SocketAddr> {
+    ensure!(
+        address.ip().is_loopback(),
+        "{address} is not on the loopback interface"
+    );
+    Ok(address)
+}
