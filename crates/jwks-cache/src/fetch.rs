@@ -45,6 +45,11 @@ pub enum FetchError {
     #[error("redirected")]
     Redirected,
     /// Another status than 200.
-    #[error("status {0}")]
-    Status(u16),
+    #[error("status {code}")]
+    Status {
+        /// The status.
+        code: u16,
+        /// The `Retry-After` header, if it is a number of seconds.
+        retry_after: Option<Duration>,
+    },
 }

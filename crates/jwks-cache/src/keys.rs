@@ -41,6 +41,20 @@ impl JwksCache {
             .await
     }
 
+    /// Other keys of this address than these, which did not verify what they should have: a
+    /// provider may replace a key without renaming it. Fetched at most once in a cooldown, like a
+    /// missing key; the same are given back if there are no others.
+    ///
+    /// Cancel safe: a fetch under way goes on. The caller sets the deadline.
+    ///
+    /// # Errors
+    /// If there are none that may be served, and none can be fetched.
+    pub async fn newer(&self, jwks_uri: &Url, than: &KeySet) -> Result<Arc<KeySet>, KeysError> {
+        self.documents
+            .get_if(jwks_uri, |keys| !std::ptr::eq(keys, than))
+            .await
+    }
+
     /// The keys at hand, without waiting and whatever their age.
     #[must_use]
     pub fn cached(&self, jwks_uri: &Url) -> Option<Arc<KeySet>> {

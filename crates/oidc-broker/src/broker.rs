@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy};
 use oidc_core::flight::Entered;
-use oidc_core::grant::{AwaitFlight, AwaitMetadata, Grant, GrantPolicy, Granted, Moment, Step};
+use oidc_core::grant::{
+    AwaitFlight, AwaitMetadata, Ended, Grant, GrantPolicy, Granted, Moment, Step,
+};
 use oidc_core::provider::{DiscoveryError, ProviderMetadata};
 use oidc_core::rotation::Recall;
 use oidc_core::{Credential, Denial, FingerprintKey, Reason};
@@ -211,7 +213,7 @@ impl Broker {
                         state.landed(outcome.unwrap_or_else(|| Err(Reason::ProviderCut.into())))
                     }
                 },
-                step => return self.shared.finish_grant(step, deadline).await,
+                step => return self.shared.finish_grant(step, deadline).await.result,
             };
         }
     }
@@ -235,8 +237,8 @@ impl Broker {
             Step::Flight(state) => {
                 let now = (self.shared.clock)();
                 let found = match self.shared.memory.recall(&state.key(), now) {
-                    Some(Recall::Serve(granted)) => Found::Result(granted),
-                    Some(Recall::Refresh(_)) => Found::Successor,
+                    Some(Recall::Serve { granted, .. }) => Found::Result(granted),
+                    Some(Recall::Refresh(_) | Recall::Verify(_)) => Found::Successor,
                     Some(Recall::Refuse(denial)) => Found::Refusal(denial),
                     Some(Recall::Present { .. }) | None => Found::Nothing,
                 };
@@ -245,7 +247,11 @@ impl Broker {
                     found,
                 })
             }
-            Step::Done(Err(denial)) => Err(denial),
+            Step::Done(Ended {
+                result: Err(denial),
+                ..
+            }) => Err(denial),
+            // Nothing else comes before a flight.
             _ => Err(Reason::TooManyFlights.into()),
         }
     }
@@ -298,17 +304,25 @@ impl Shared {
             Ok(Ok(metadata)) => state.found(metadata, &self.fingerprints),
             Ok(Err(CacheError::Parse(error))) => state.malformed(error),
             Ok(Err(CacheError::Fetch(error))) => {
-                let reason = match error {
-                    FetchError::Unreachable => Reason::ProviderUnreachable,
-                    FetchError::Cut => Reason::ProviderCut,
-                    FetchError::Timeout => Reason::ProviderTimeout,
-                    FetchError::Redirected => Reason::Redirected,
-                    FetchError::TooLarge => Reason::DiscoveryMalformed("discovery.too_large"),
-                    FetchError::Status(429) => Reason::ProviderBusy,
-                    FetchError::Status(500..) => Reason::ProviderError,
-                    _ => Reason::DiscoveryMalformed("discovery.unexpected_status"),
+                let (reason, retry_after) = match error {
+                    FetchError::Unreachable => (Reason::ProviderUnreachable, None),
+                    FetchError::Cut => (Reason::ProviderCut, None),
+                    FetchError::Timeout => (Reason::ProviderTimeout, None),
+                    FetchError::Redirected => (Reason::Redirected, None),
+                    FetchError::Status { code, retry_after } => match code {
+                        429 => (Reason::ProviderBusy, retry_after),
+                        500.. => (Reason::ProviderError, retry_after),
+                        _ => (
+                            Reason::DiscoveryMalformed("discovery.unexpected_status"),
+                            None,
+                        ),
+                    },
+                    FetchError::TooLarge => {
+                        (Reason::DiscoveryMalformed("discovery.too_large"), None)
+                    }
+                    _ => (Reason::ProviderCut, None),
                 };
-                state.unavailable(reason, None)
+                state.unavailable(reason, retry_after)
             }
             Err(_) => state.unavailable(Reason::ProviderTimeout, None),
         }
@@ -323,7 +337,7 @@ impl Shared {
             receiver
         });
         Ok(match (entered, sender) {
-            (Entered::Lead { subject }, Some(sender)) => {
+            (Entered::Lead { subject, received }, Some(sender)) => {
                 let leader = Leader {
                     shared: Arc::clone(self),
                     key: state.key(),
@@ -335,13 +349,21 @@ impl Shared {
                 let random = random().map_err(|_| Denial::new(Reason::AssertionFailed))?;
                 // The leader goes on in a task of its own; this caller waits like any other.
                 let waiting = state.clone();
-                let step = state.lead(subject, Moment { now, random });
+                let step = match received {
+                    Some(received) => state.verify(received),
+                    None => state.lead(subject, Moment { now, random }),
+                };
                 tokio::spawn(leader.run(step, deadline + LATE_ANSWER));
                 Flight::Shared(waiting, handle)
             }
             (Entered::Lead { .. }, None) => Flight::On(state.full()),
             (Entered::Join(handle), _) => Flight::Shared(state, handle),
-            (Entered::Serve(granted), _) => Flight::On(state.landed(Ok(granted))),
+            (Entered::Serve { granted, .. }, _) => {
+                if state.presented_key() != state.key() {
+                    self.memory.followed(state.presented_key(), state.key());
+                }
+                Flight::On(state.landed(Ok(granted)))
+            }
             (Entered::Refuse(denial), _) => Flight::On(state.landed(Err(denial))),
             (Entered::Refresh(successor), _) => Flight::On(state.follow(successor)),
             (Entered::Full, _) => Flight::On(state.full()),

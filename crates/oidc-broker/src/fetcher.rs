@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
+use http::header::ACCEPT;
 use jwks_cache::{Fetch, FetchError, FetchFuture, Fetched};
 use oidc_core::Secret;
 use url::Url;
 
-use crate::transport::{Observer, Transport, TransportError};
+use crate::transport::{Observer, Transport, TransportError, shown};
 
 /// Fetches by GET, within a deadline of its own: no caller's deadline ends a shared fetch.
 pub(crate) struct Fetcher {
     pub(crate) transport: Arc<dyn Transport>,
-    pub(crate) headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    pub(crate) headers: Vec<(http::HeaderName, HeaderValue)>,
     pub(crate) deadline: Duration,
     pub(crate) what: &'static str,
     pub(crate) observer: Arc<dyn Observer>,
@@ -22,9 +24,12 @@ impl Fetch for Fetcher {
     fn fetch(&self, url: Url) -> FetchFuture {
         let (transport, deadline) = (Arc::clone(&self.transport), self.deadline);
         let (observer, what) = (Arc::clone(&self.observer), self.what);
-        let mut request = http::Request::get(url.as_str()).header("accept", "application/json");
+        let mut request = http::Request::get(url.as_str());
         if let Some(headers) = request.headers_mut() {
-            headers.extend(self.headers.iter().cloned());
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            for (name, value) in &self.headers {
+                headers.insert(name, value.clone());
+            }
         }
         Box::pin(async move {
             let request = request
@@ -37,7 +42,7 @@ impl Fetch for Fetcher {
                 _ => None,
             };
             observer.called(what, begun.elapsed(), status);
-            tracing::debug!(%url, what, status, "fetched");
+            tracing::debug!(url = %shown(&url), what, status, "fetched");
             let response =
                 answer
                     .map_err(|_| FetchError::Timeout)?
@@ -49,7 +54,10 @@ impl Fetch for Fetcher {
             match response.status.as_u16() {
                 200 => {}
                 300..=399 => return Err(FetchError::Redirected),
-                status => return Err(FetchError::Status(status)),
+                code => {
+                    let retry_after = response.retry_after();
+                    return Err(FetchError::Status { code, retry_after });
+                }
             }
             let max_age = response
                 .text(&http::header::CACHE_CONTROL)

@@ -1,14 +1,22 @@
-//! The transport over hyper: pooled connections, TLS by rustls, no redirects, a bounded body.
+//! The transport over hyper: one connection a request, TLS by rustls, no redirects, a bounded body.
+//!
+//! A connection that was kept may have been closed by the provider in the meantime. What was then
+//! written to it is lost, and whether it was read nobody knows: a token request could neither be
+//! sent again, since a replayed refresh token ends its session, nor be answered but by a 503 that
+//! the provider has not earned. So none is kept. A new connection is a fraction of what a token
+//! request costs the provider, and TLS resumes its session.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 use oidc_core::Secret;
 use rustls::ClientConfig;
 
@@ -17,14 +25,12 @@ use crate::transport::{Transport, TransportError, TransportFuture, TransportResp
 /// The largest response that is read.
 const BODY_MAX: usize = 1024 * 1024;
 
-/// How long an idle connection is kept: shorter than providers keep theirs, so that a request is
-/// hardly ever written to one that has just been closed, and would be lost.
-const IDLE: Duration = Duration::from_secs(4);
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// HTTP/1.1 and HTTP/2 to a provider.
+/// HTTP/1.1 to a provider.
 #[derive(Clone)]
 pub struct HttpTransport {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -37,23 +43,24 @@ pub enum HttpTransportError {
     /// The TLS settings are refused.
     #[error("the TLS settings are refused")]
     Tls(#[from] rustls::Error),
-    /// The system has no certificate authorities.
-    #[error("the system's certificate authorities cannot be read")]
-    Roots(#[source] std::io::Error),
 }
 
 impl HttpTransport {
-    /// A transport that trusts the system's certificate authorities.
+    /// A transport that trusts the system's certificate authorities. Where there are none, no
+    /// provider is reached by TLS.
     ///
     /// # Errors
-    /// If they cannot be read.
+    /// If the cryptographic library refuses the TLS settings.
     pub fn new() -> Result<Self, HttpTransportError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder =
             ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let mut roots = rustls::RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(native.certs);
+        let (trusted, _) = roots.add_parsable_certificates(native.certs);
+        if trusted == 0 {
+            tracing::warn!("the system has no certificate authorities: no provider is trusted");
+        }
         Ok(Self::with_tls(
             builder.with_root_certificates(roots).with_no_client_auth(),
         ))
@@ -61,7 +68,8 @@ impl HttpTransport {
 
     /// A transport with these TLS settings; the protocols of ALPN are set here.
     #[must_use]
-    pub fn with_tls(tls: ClientConfig) -> Self {
+    pub fn with_tls(mut tls: ClientConfig) -> Self {
+        tls.alpn_protocols.clear();
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -69,12 +77,11 @@ impl HttpTransport {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
-            .enable_all_versions()
+            .enable_http1()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
+            .pool_max_idle_per_host(0)
+            .retry_canceled_requests(false)
             .build(connector);
         Self { client }
     }
@@ -83,8 +90,9 @@ impl HttpTransport {
         &self,
         request: http::Request<Secret>,
     ) -> Result<TransportResponse, TransportError> {
-        let request =
-            request.map(|body| Full::new(Bytes::copy_from_slice(body.expose().as_bytes())));
+        let mut request = request.map(|body| Full::new(Bytes::from_owner(Cleared(body))));
+        // The provider closes, so that the ports in waiting are not ours.
+        request.headers_mut().insert(CONNECTION, CLOSE);
         let response = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
                 TransportError::Unreachable
@@ -108,6 +116,15 @@ impl HttpTransport {
             headers: parts.headers,
             body: body.to_bytes().into(),
         })
+    }
+}
+
+/// A body that is cleared from memory once it is sent.
+struct Cleared(Secret);
+
+impl AsRef<[u8]> for Cleared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose().as_bytes()
     }
 }
 

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use oidc_core::grant::{AwaitKeys, AwaitToken, Granted, MemoryPlan, Step, TokenReply, Unavailable};
-use oidc_core::{Denial, Fingerprint, Reason, Secret};
+use jwks_cache::{CacheError, FetchError};
+use oidc_core::grant::{AwaitKeys, AwaitToken, Ended, MemoryPlan, Step, TokenReply, Unavailable};
+use oidc_core::jose::KeySet;
+use oidc_core::{Fingerprint, Reason, Secret};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::broker::Shared;
 use crate::memory::Outcome;
-use crate::transport::TransportError;
+use crate::transport::{TransportError, shown};
 
 /// A flight that is led. Dropped without having landed, it is given up: whoever waits is told,
 /// and the next caller may lead.
@@ -26,13 +28,13 @@ pub(crate) struct Leader {
 impl Leader {
     /// Runs the grant from here to its end, and tells everybody.
     pub(crate) async fn run(mut self, step: Step, deadline: tokio::time::Instant) {
-        let outcome = self.shared.finish_grant(step, deadline).await;
+        let ended = self.shared.finish_grant(step, deadline).await;
         let now = (self.shared.clock)();
         self.shared
             .memory
-            .finish(self.key, self.plan.remember(&outcome, now), now);
+            .finish(self.key, self.plan.remember(&ended, now), now);
         self.landed = true;
-        self.sender.send_replace(Some(outcome));
+        self.sender.send_replace(Some(ended.result));
     }
 }
 
@@ -50,14 +52,17 @@ impl Shared {
         &self,
         mut step: Step,
         deadline: tokio::time::Instant,
-    ) -> Result<Arc<Granted>, Denial> {
+    ) -> Ended {
+        let mut tried = None;
         loop {
             step = match step {
                 Step::Token(state) => self.call_token(state, deadline).await,
-                Step::Keys(state) => self.find_keys(state, deadline).await,
-                Step::Done(outcome) => return outcome,
+                Step::Keys(state) => self.find_keys(state, &mut tried, deadline).await,
+                Step::Done(ended) => return ended,
                 // Neither follows on a token request.
-                Step::Metadata(_) | Step::Flight(_) => return Err(Reason::TooManyFlights.into()),
+                Step::Metadata(_) | Step::Flight(_) => {
+                    return Err(Reason::TooManyFlights.into()).into();
+                }
             };
         }
     }
@@ -68,13 +73,13 @@ impl Shared {
         for (name, value) in request.headers() {
             let mut value = match http::HeaderValue::from_str(value.expose()) {
                 Ok(value) => value,
-                Err(_) => return state.answered(Err(Unavailable::Unreachable), (self.clock)()),
+                Err(_) => return state.answered(Err(Unavailable::Unsendable), (self.clock)()),
             };
             value.set_sensitive(true);
             builder = builder.header(name.as_str(), value);
         }
         let Ok(message) = builder.body(request.body().clone()) else {
-            return state.answered(Err(Unavailable::Unreachable), (self.clock)());
+            return state.answered(Err(Unavailable::Unsendable), (self.clock)());
         };
         let begun = Instant::now();
         let answer = timeout_at(deadline, self.transport.send(message)).await;
@@ -84,7 +89,7 @@ impl Shared {
         };
         self.observer.called("token", begun.elapsed(), status);
         tracing::debug!(
-            endpoint = %request.url(),
+            endpoint = %shown(request.url()),
             grant = %state.grant().kind(),
             client_id = state.grant().client().id(),
             status,
@@ -114,15 +119,35 @@ impl Shared {
         state.answered(reply, (self.clock)())
     }
 
-    async fn find_keys(&self, state: AwaitKeys, deadline: tokio::time::Instant) -> Step {
+    async fn find_keys(
+        &self,
+        state: AwaitKeys,
+        tried: &mut Option<Arc<KeySet>>,
+        deadline: tokio::time::Instant,
+    ) -> Step {
+        let uri = state.jwks_uri();
         let wanted: Vec<&str> = state.wanted().iter().map(String::as_str).collect();
-        match timeout_at(deadline, self.jwks.keys(state.jwks_uri(), &wanted)).await {
-            Ok(Ok(keys)) => state.found(&keys),
-            Ok(Err(error)) => {
-                tracing::warn!(jwks_uri = %state.jwks_uri(), %error, "no keys of the provider");
-                state.unavailable()
+        let found = match tried.take().filter(|_| state.wants_newer()) {
+            Some(tried) => timeout_at(deadline, self.jwks.newer(uri, &tried)).await,
+            None => timeout_at(deadline, self.jwks.keys(uri, &wanted)).await,
+        };
+        let error = match found {
+            Ok(Ok(keys)) => {
+                *tried = Some(Arc::clone(&keys));
+                return state.found(&keys);
             }
-            Err(_) => state.unavailable(),
+            Ok(Err(error)) => error,
+            Err(_) => CacheError::Fetch(FetchError::Timeout),
+        };
+        tracing::warn!(jwks_uri = %shown(uri), %error, "no keys of the provider");
+        match error {
+            CacheError::Fetch(FetchError::Redirected) => {
+                state.unavailable(Reason::Redirected, None)
+            }
+            CacheError::Fetch(FetchError::Status { retry_after, .. }) => {
+                state.unavailable(Reason::KeysUnavailable, retry_after)
+            }
+            _ => state.unavailable(Reason::KeysUnavailable, None),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oidc_core::flight::{Entered, FlightTable};
 use oidc_core::grant::{Granted, Remember};
-use oidc_core::rotation::{Recall, Remembered};
+use oidc_core::rotation::{Recall, Remembered, Successor};
 use oidc_core::{Denial, Fingerprint, UnixTime};
 use tokio::sync::watch;
 
@@ -35,8 +35,8 @@ pub(crate) struct Memory {
     shards: Box<[Mutex<FlightTable<Handle>>]>,
 }
 
-/// How often a result is looked up further for the newest refresh token.
-const NEWEST_HOPS: usize = 32;
+/// How far a line of refresh tokens is walked for the newest. Every walk shortens the next.
+const LINE_MAX: usize = 4096;
 
 impl Memory {
     pub(crate) fn new(size: MemorySize) -> Self {
@@ -56,7 +56,13 @@ impl Memory {
     ) -> Entered<Handle> {
         let entered = self.shard(&key).enter(key, now, handle);
         match entered {
-            Entered::Serve(granted) => Entered::Serve(self.newest(key, granted, now)),
+            Entered::Serve {
+                granted,
+                successor: Some(successor),
+            } => Entered::Serve {
+                granted: self.newest(key, granted, successor, now),
+                successor: None,
+            },
             other => other,
         }
     }
@@ -65,29 +71,64 @@ impl Memory {
     /// the result of that. Who were given the older one would present it, and be taken for a thief.
     fn newest(
         &self,
-        mut key: Fingerprint,
+        key: Fingerprint,
         mut granted: Arc<Granted>,
+        mut successor: Fingerprint,
         now: UnixTime,
     ) -> Arc<Granted> {
-        for _ in 0..NEWEST_HOPS {
-            let next = match self.shard(&key).remembered(&key) {
-                Some(Remembered::Granted {
-                    successor: Some(successor),
-                    ..
-                }) if successor.key != key => successor.key,
+        let mut newest = None;
+        let mut result = None;
+        for _ in 0..LINE_MAX {
+            let newer = match self.shard(&successor).remembered(&successor) {
+                Some(newer @ (Remembered::Granted { .. } | Remembered::Undelivered { .. })) => {
+                    newer.clone()
+                }
                 _ => break,
             };
-            match self
-                .shard(&next)
-                .remembered(&next)
-                .map(|next| next.recall(now))
-            {
-                Some(Recall::Serve(newer)) => granted = newer,
-                _ => break,
+            if let Recall::Serve { granted, .. } = newer.recall(now) {
+                result = Some((successor, granted, newer.clone()));
             }
-            key = next;
+            let Some(next) = newer.successor() else {
+                newest = None;
+                break;
+            };
+            successor = next.key;
+            newest = Some(next.clone());
         }
-        granted
+        if let Some((of, newer, remembered)) = result {
+            self.shorten(key, of, &remembered);
+            granted = newer;
+        }
+        match newest {
+            Some(newest) if granted.refresh_token() != Some(&newest.token) => {
+                Arc::new(granted.with_refresh_token(&newest.token))
+            }
+            _ => granted,
+        }
+    }
+
+    /// Leads an older token to a newer one of its line at once, where it has been served by it.
+    pub(crate) fn followed(&self, older: Fingerprint, newer: Fingerprint) {
+        let remembered = self.shard(&newer).remembered(&newer).cloned();
+        if let Some(remembered) = remembered {
+            self.shorten(older, newer, &remembered);
+        }
+    }
+
+    fn shorten(&self, older: Fingerprint, newer: Fingerprint, remembered: &Remembered) {
+        let Remembered::Granted {
+            granted, successor, ..
+        } = remembered
+        else {
+            return;
+        };
+        let stays = granted.refresh_token().map(|token| Successor {
+            key: newer,
+            token: token.clone(),
+        });
+        if let Some(newest) = successor.clone().or(stays) {
+            self.shard(&older).advance(older, remembered, &newest);
+        }
     }
 
     /// What is remembered, without entering.
@@ -103,11 +144,15 @@ impl Memory {
         if let Some((successor, note)) = remember.issued {
             self.shard(&successor).note(successor, note, now);
         }
+        if let Some((presented, news)) = remember.presented {
+            self.shard(&presented)
+                .advance(presented, &news.newer, &news.newest);
+        }
         self.shard(&key).finish(key, remember.flight);
     }
 
     pub(crate) fn abandon(&self, key: Fingerprint) {
-        self.shard(&key).abandon(key);
+        self.shard(&key).finish(key, None);
     }
 
     fn shard(&self, key: &Fingerprint) -> MutexGuard<'_, FlightTable<Handle>> {

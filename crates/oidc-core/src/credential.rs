@@ -74,6 +74,15 @@ impl Credential {
             Self::ClientCredentials { .. } => CredentialKind::ClientCredentials,
         }
     }
+
+    /// What of it must not be repeated, whoever says it.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        match self {
+            Self::Bearer(token) | Self::RefreshToken(token) => vec![token.expose()],
+            Self::Password { username, password } => vec![password.expose(), username],
+            Self::ClientCredentials { client_secret, .. } => vec![client_secret.expose()],
+        }
+    }
 }
 
 /// Names and values alike stay out: a user name is personal, and callers mistype passwords into it.

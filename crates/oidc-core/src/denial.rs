@@ -47,8 +47,6 @@ pub enum Reason {
     RefreshTokenRefused,
     /// The refresh token was issued to another client than the one that the gateway used.
     RefreshTokenClientMismatch,
-    /// The refresh token was refused moments ago and was not sent again.
-    RefreshTokenRefusedBefore,
     /// The scope of the refresh token is no longer granted (`invalid_scope`).
     RefreshTokenScopeRefused,
     /// The provider refused the user name or the password.
@@ -159,12 +157,6 @@ impl Reason {
             ),
             Self::RefreshTokenClientMismatch => (
                 "refresh_token.client_mismatch",
-                Fault::Caller,
-                UNAUTHORIZED,
-                Challenge::InvalidToken,
-            ),
-            Self::RefreshTokenRefusedBefore => (
-                "refresh_token.refused_before",
                 Fault::Caller,
                 UNAUTHORIZED,
                 Challenge::InvalidToken,
@@ -335,6 +327,9 @@ pub struct Denial {
 /// How much of a provider's own words is kept for the log.
 const HINT_LIMIT: usize = 200;
 
+/// The longest word that is kept.
+const WORD_LIMIT: usize = 40;
+
 /// `Retry-After` when the provider is away and named no time of its own.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -364,10 +359,15 @@ impl Denial {
         self
     }
 
-    /// Keeps the other side's own words for the log: shortened, and free of control characters.
+    /// Keeps the other side's own words for the log: shortened, free of control characters, and
+    /// without words so long that they may be tokens.
     pub fn with_hint(mut self, words: &str) -> Self {
         let clean: String = words
-            .chars()
+            .split_inclusive(char::is_whitespace)
+            .flat_map(|word| {
+                let long = word.chars().count() > WORD_LIMIT;
+                if long { "… " } else { word }.chars()
+            })
             .take(HINT_LIMIT)
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })
             .collect();

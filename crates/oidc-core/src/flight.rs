@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::grant::Granted;
+use crate::grant::{Granted, Received};
 use crate::rotation::{Recall, Remembered, Subject, Successor};
 use crate::{Denial, Fingerprint, UnixTime};
 
@@ -16,11 +16,16 @@ use crate::{Denial, Fingerprint, UnixTime};
 ///      ▲                     │ enter: Join(H)                       │ enter: Serve, Refresh,
 ///      └──── finish(None) ───┘                                      │ Refuse, or Lead again
 /// ```
+///
+/// It is bounded: flights take half of it at most, so that a flood of them leaves what is
+/// remembered alone, and what is remembered gives way in the order of its use.
 #[derive(Debug)]
 pub struct FlightTable<H> {
     slots: HashMap<Fingerprint, Slot<H>>,
     /// The remembered slots by their end, so that what is of no use any more is found at once.
     ends: BTreeSet<(UnixTime, Fingerprint)>,
+    /// The same by the time from which they give way where room is short.
+    spares: BTreeSet<(UnixTime, Fingerprint)>,
     capacity: usize,
     in_flight: usize,
 }
@@ -42,11 +47,18 @@ pub enum Entered<H> {
     Lead {
         /// Whom the result must be about, if that is known.
         subject: Option<Subject>,
+        /// Tokens that have come already and only have to be verified.
+        received: Option<Arc<Received>>,
     },
     /// Somebody is: wait by this handle.
     Join(H),
     /// It has been done already.
-    Serve(Arc<Granted>),
+    Serve {
+        /// The result.
+        granted: Arc<Granted>,
+        /// What keys the newer refresh token, if there is one: its own line may have gone on.
+        successor: Option<Fingerprint>,
+    },
     /// It has been done, and a newer refresh token stands in this one's place.
     Refresh(Successor),
     /// It was refused moments ago.
@@ -62,6 +74,7 @@ impl<H: Clone> FlightTable<H> {
         Self {
             slots: HashMap::new(),
             ends: BTreeSet::new(),
+            spares: BTreeSet::new(),
             capacity: capacity.max(1),
             in_flight: 0,
         }
@@ -74,39 +87,30 @@ impl<H: Clone> FlightTable<H> {
         now: UnixTime,
         handle: impl FnOnce() -> H,
     ) -> Entered<H> {
-        let subject = match self.slots.get(&key) {
+        let (subject, received) = match self.slots.get(&key) {
             Some(Slot::InFlight { handle, .. }) => return Entered::Join(handle.clone()),
             Some(Slot::Remembered(remembered)) => match remembered.recall(now) {
-                Recall::Serve(granted) => return Entered::Serve(granted),
-                Recall::Refuse(denial) => return Entered::Refuse(denial),
-                // A provider that does not rotate names the same token again: that is no detour.
-                Recall::Refresh(successor) if successor.key != key => {
-                    return Entered::Refresh(successor);
+                Recall::Serve { granted, successor } => {
+                    return Entered::Serve { granted, successor };
                 }
-                Recall::Refresh(_) => remembered.subject(),
-                Recall::Present { subject } => subject,
+                Recall::Refuse(denial) => return Entered::Refuse(denial),
+                Recall::Refresh(successor) => return Entered::Refresh(successor),
+                Recall::Verify(received) => (None, Some(received)),
+                Recall::Present { subject } => (subject, None),
             },
-            None => None,
+            None => (None, None),
         };
-        if !self.slots.contains_key(&key) && !self.make_room(now) {
+        if self.in_flight >= self.capacity.div_ceil(2) {
             return Entered::Full;
         }
-        let before = match self.slots.remove(&key) {
-            Some(Slot::Remembered(remembered)) => {
-                self.ends.remove(&(remembered.until(), key));
-                Some(remembered)
-            }
-            _ => None,
-        };
-        self.slots.insert(
-            key,
-            Slot::InFlight {
-                handle: handle(),
-                before,
-            },
-        );
+        let before = self.forget(&key);
+        if before.is_none() && !self.make_room(now) {
+            return Entered::Full;
+        }
+        let handle = handle();
+        self.slots.insert(key, Slot::InFlight { handle, before });
         self.in_flight += 1;
-        Entered::Lead { subject }
+        Entered::Lead { subject, received }
     }
 
     /// What is remembered of a credential that is not under way.
@@ -118,41 +122,46 @@ impl<H: Clone> FlightTable<H> {
         }
     }
 
-    /// Ends the flight that the caller led, and keeps what is to be remembered of it.
+    /// Ends the flight that the caller led, and keeps what is to be remembered of it; without
+    /// anything, or given up by its leader, what was remembered before is again.
     ///
     /// Whoever waits by the handle is woken by the driver, after this.
     pub fn finish(&mut self, key: Fingerprint, remembered: Option<Remembered>) {
-        if !matches!(self.slots.get(&key), Some(Slot::InFlight { .. })) {
-            return;
-        }
-        self.slots.remove(&key);
-        self.in_flight -= 1;
-        if let Some(remembered) = remembered {
-            self.insert(key, remembered);
-        }
-    }
-
-    /// Ends a flight whose leader is gone without a result: what was remembered before is again.
-    pub fn abandon(&mut self, key: Fingerprint) {
         let before = match self.slots.get_mut(&key) {
             Some(Slot::InFlight { before, .. }) => before.take(),
             _ => return,
         };
-        self.finish(key, before);
+        self.slots.remove(&key);
+        self.in_flight -= 1;
+        if let Some(remembered) = remembered.or(before) {
+            self.insert(key, remembered);
+        }
     }
 
-    /// Remembers something of a credential that nobody has presented, or replaces what is
-    /// remembered; a flight under way is left alone.
-    pub fn note(&mut self, key: Fingerprint, remembered: Remembered, now: UnixTime) {
-        if matches!(self.slots.get(&key), Some(Slot::InFlight { .. })) {
-            return;
+    /// Remembers a refresh token that was issued and that nobody has presented; what is known of
+    /// it better is left alone.
+    pub fn note(&mut self, key: Fingerprint, issued: Remembered, now: UnixTime) {
+        match self.slots.get(&key) {
+            Some(Slot::InFlight { .. }) => return,
+            Some(Slot::Remembered(known)) if known.successor().is_some() && known.until() > now => {
+                return;
+            }
+            _ => {}
         }
-        if let Some(Slot::Remembered(old)) = self.slots.remove(&key) {
-            self.ends.remove(&(old.until(), key));
-        } else if !self.make_room(now) {
-            return;
+        if self.forget(&key).is_some() || self.make_room(now) {
+            self.insert(key, issued);
         }
-        self.insert(key, remembered);
+    }
+
+    /// Tells an older token of what the newest of its line has brought.
+    pub fn advance(&mut self, key: Fingerprint, newer: &Remembered, newest: &Successor) {
+        let advanced = self
+            .remembered(&key)
+            .and_then(|older| older.advanced(newer, newest));
+        if let Some(advanced) = advanced {
+            self.forget(&key);
+            self.insert(key, advanced);
+        }
     }
 
     /// How many slots are taken, and how many of them by flights.
@@ -163,28 +172,39 @@ impl<H: Clone> FlightTable<H> {
 
     fn insert(&mut self, key: Fingerprint, remembered: Remembered) {
         self.ends.insert((remembered.until(), key));
+        self.spares.insert((remembered.keep_until(), key));
         self.slots.insert(key, Slot::Remembered(remembered));
     }
 
-    /// Drops what is of no use any more, and where that is not enough, what ends first.
+    /// Takes out what is remembered under this key; a flight stays.
+    fn forget(&mut self, key: &Fingerprint) -> Option<Remembered> {
+        if let Some(Slot::InFlight { .. }) = self.slots.get(key) {
+            return None;
+        }
+        let Some(Slot::Remembered(remembered)) = self.slots.remove(key) else {
+            return None;
+        };
+        self.ends.remove(&(remembered.until(), *key));
+        self.spares.remove(&(remembered.keep_until(), *key));
+        Some(remembered)
+    }
+
+    /// Drops what is of no use any more, and where that is not enough, what is of the least.
     fn make_room(&mut self, now: UnixTime) -> bool {
-        while let Some(&(end, key)) = self.ends.first() {
-            if end > now && self.slots.len() < self.capacity {
-                break;
+        while let Some(&(end, key)) = self.ends.first()
+            && end <= now
+        {
+            let ended = self.forget(&key);
+            let remains = ended.and_then(|ended| ended.remains());
+            if let Some(remains) = remains.filter(|remains| remains.until() > now) {
+                self.insert(key, remains);
             }
-            self.ends.remove(&(end, key));
-            self.slots.remove(&key);
+        }
+        while self.slots.len() >= self.capacity
+            && let Some(&(_, key)) = self.spares.first()
+        {
+            self.forget(&key);
         }
         self.slots.len() < self.capacity
-    }
-}
-
-impl Remembered {
-    fn subject(&self) -> Option<Subject> {
-        match self {
-            Self::Granted { granted, .. } => granted.subject(),
-            Self::Issued { subject, .. } => subject.clone(),
-            Self::Refused { .. } => None,
-        }
     }
 }

@@ -4,11 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::grant::Granted;
-use crate::{Denial, Fingerprint, Reason, Secret, UnixTime};
+use crate::grant::{Granted, Received};
+use crate::{CredentialKind, Denial, Fingerprint, Reason, Secret, UnixTime};
 
 /// How long a refused refresh token is not sent again.
 pub const REFUSED_FOR: Duration = Duration::from_secs(5);
+
+/// How long it is remembered whom a refresh token was issued for. Where room is short, this goes
+/// first.
+pub const ISSUED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// The refresh token that stands in a presented one's place, and where *its* memory is kept.
 #[derive(Clone, Debug)]
@@ -40,6 +44,19 @@ pub enum Remembered {
         /// Until when a late caller is served by the successor rather than sent to the provider:
         /// the successor window, or longer with `follow_rotation`.
         follow_until: UnixTime,
+        /// From when on this gives way to others where room is short.
+        keep_until: UnixTime,
+        /// The newer refresh token, if the provider issued one.
+        successor: Option<Successor>,
+    },
+    /// A refresh token that was traded for tokens which nobody was given.
+    Undelivered {
+        /// What came.
+        received: Arc<Received>,
+        /// Until when that may still be verified and given out; past already if it was refused.
+        verify_until: UnixTime,
+        /// Until when a caller is served by the successor.
+        follow_until: UnixTime,
         /// The newer refresh token, if the provider issued one.
         successor: Option<Successor>,
     },
@@ -50,7 +67,7 @@ pub enum Remembered {
         /// Until when it is not sent again.
         until: UnixTime,
     },
-    /// A refresh token that was seen being issued, and has not been presented yet.
+    /// A refresh token that was seen being issued, and is not under way.
     Issued {
         /// Whom it was issued for.
         subject: Option<Subject>,
@@ -63,7 +80,14 @@ pub enum Remembered {
 #[derive(Clone, Debug)]
 pub enum Recall {
     /// The remembered result.
-    Serve(Arc<Granted>),
+    Serve {
+        /// The result.
+        granted: Arc<Granted>,
+        /// What keys the newer refresh token, if there is one.
+        successor: Option<Fingerprint>,
+    },
+    /// Tokens that came before, once they are verified.
+    Verify(Arc<Received>),
     /// A new grant with the successor in the presented token's place.
     Refresh(Successor),
     /// The remembered refusal.
@@ -83,24 +107,42 @@ impl Remembered {
             Self::Granted {
                 granted,
                 serve_until,
-                follow_until,
                 successor,
-            } => {
-                if now < *serve_until {
-                    return Recall::Serve(Arc::clone(granted));
-                }
-                match successor {
-                    Some(successor) if now < *follow_until => Recall::Refresh(successor.clone()),
-                    _ => Recall::Present {
-                        subject: granted.subject(),
-                    },
-                }
-            }
-            Self::Refused { denial, until } if now < *until => Recall::Refuse(denial.clone()),
-            Self::Refused { .. } => Recall::Present { subject: None },
-            Self::Issued { subject, .. } => Recall::Present {
-                subject: subject.clone(),
+                ..
+            } if now < *serve_until => Recall::Serve {
+                granted: Arc::clone(granted),
+                successor: successor.as_ref().map(|successor| successor.key),
             },
+            Self::Undelivered {
+                received,
+                verify_until,
+                ..
+            } if now < *verify_until => Recall::Verify(Arc::clone(received)),
+            Self::Granted {
+                follow_until,
+                successor: Some(successor),
+                ..
+            }
+            | Self::Undelivered {
+                follow_until,
+                successor: Some(successor),
+                ..
+            } if now < *follow_until => Recall::Refresh(successor.clone()),
+            Self::Refused { denial, until } if now < *until => Recall::Refuse(denial.clone()),
+            _ => Recall::Present {
+                subject: self.subject(),
+            },
+        }
+    }
+
+    /// The newer refresh token, if one is known.
+    #[must_use]
+    pub const fn successor(&self) -> Option<&Successor> {
+        match self {
+            Self::Granted { successor, .. } | Self::Undelivered { successor, .. } => {
+                successor.as_ref()
+            }
+            Self::Refused { .. } | Self::Issued { .. } => None,
         }
     }
 
@@ -113,8 +155,116 @@ impl Remembered {
                 follow_until,
                 ..
             } => *serve_until.max(follow_until),
+            Self::Undelivered {
+                verify_until,
+                follow_until,
+                ..
+            } => *verify_until.max(follow_until),
             Self::Refused { until, .. } | Self::Issued { until, .. } => *until,
         }
+    }
+
+    /// From when on this gives way where room is short. What protects a session goes last.
+    #[must_use]
+    pub fn keep_until(&self) -> UnixTime {
+        match self {
+            Self::Granted { keep_until, .. } => *keep_until,
+            Self::Undelivered { .. } => self.until(),
+            Self::Refused { .. } | Self::Issued { .. } => UnixTime::from_secs(0),
+        }
+    }
+
+    /// Whom a grant with this token must be about, as far as that is known.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            // A user's name may become another's; a refresh token stays the session's.
+            Self::Granted { granted, .. } if granted.kind() == CredentialKind::RefreshToken => {
+                granted.subject()
+            }
+            Self::Undelivered { received, .. } => received.subject.clone(),
+            Self::Issued { subject, .. } => subject.clone(),
+            Self::Granted { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// What is left of this once it has ended.
+    #[must_use]
+    pub fn remains(&self) -> Option<Self> {
+        let until = self.until().plus(ISSUED_FOR);
+        match self {
+            Self::Granted { .. } | Self::Undelivered { .. } => {
+                let subject = self.subject();
+                subject.map(|subject| Self::Issued {
+                    subject: Some(subject),
+                    until,
+                })
+            }
+            Self::Refused { .. } | Self::Issued { .. } => None,
+        }
+    }
+
+    /// What is remembered of an older token once a newer one of its line has been traded: it is
+    /// led to the newest at once, and no longer than it would have been.
+    #[must_use]
+    pub fn advanced(&self, newer: &Self, newest: &Successor) -> Option<Self> {
+        match (self, newer) {
+            (
+                Self::Granted {
+                    follow_until,
+                    keep_until,
+                    ..
+                },
+                Self::Granted {
+                    granted,
+                    serve_until,
+                    ..
+                },
+            ) => Some(Self::Granted {
+                granted: Arc::clone(granted),
+                serve_until: *serve_until.min(&self.until()),
+                follow_until: *follow_until,
+                keep_until: *keep_until,
+                successor: Some(newest.clone()),
+            }),
+            // Given out at last: the window begins now.
+            (
+                Self::Undelivered {
+                    follow_until: before,
+                    ..
+                },
+                Self::Granted {
+                    granted,
+                    serve_until,
+                    follow_until,
+                    ..
+                },
+            ) => Some(Self::Granted {
+                granted: Arc::clone(granted),
+                serve_until: *serve_until,
+                follow_until: *before.max(follow_until),
+                keep_until: *before.max(follow_until),
+                successor: Some(newest.clone()),
+            }),
+            // The newest tokens wait to be given out, and are led to for as long as they do.
+            (
+                Self::Granted { .. } | Self::Undelivered { .. },
+                Self::Undelivered { follow_until, .. },
+            ) => Some(self.clone().followed_until(*follow_until)),
+            _ => None,
+        }
+    }
+
+    fn followed_until(mut self, until: UnixTime) -> Self {
+        if let Self::Granted { follow_until, .. } | Self::Undelivered { follow_until, .. } =
+            &mut self
+        {
+            *follow_until = until.max(*follow_until);
+        }
+        if let Self::Granted { keep_until, .. } = &mut self {
+            *keep_until = until.max(*keep_until);
+        }
+        self
     }
 
     /// What to remember of a refusal: only that a refused refresh token need not be sent again.

@@ -100,12 +100,41 @@ impl FingerprintKey {
     /// Each part is hashed with its length, so that no two different sequences meet.
     #[must_use]
     pub fn fingerprint(&self, parts: &[&[u8]]) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut hash = self.begin();
         for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
+            hash.part(part);
         }
-        let tag = context.sign();
+        hash.finish()
+    }
+
+    /// Begins a fingerprint whose parts are given one by one.
+    pub(crate) fn begin(&self) -> Fingerprinting {
+        Fingerprinting(hmac::Context::with_key(&self.0))
+    }
+}
+
+/// A fingerprint in the making.
+pub(crate) struct Fingerprinting(hmac::Context);
+
+impl Fingerprinting {
+    /// Adds a part, with its length before it.
+    pub(crate) fn part(&mut self, part: &[u8]) -> &mut Self {
+        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update(part);
+        self
+    }
+
+    /// Adds parts, with their number before them.
+    pub(crate) fn list<'p>(&mut self, parts: impl ExactSizeIterator<Item = &'p [u8]>) -> &mut Self {
+        self.0.update(&(parts.len() as u64).to_be_bytes());
+        for part in parts {
+            self.part(part);
+        }
+        self
+    }
+
+    pub(crate) fn finish(self) -> Fingerprint {
+        let tag = self.0.sign();
         let mut bytes = [0; 32];
         bytes.copy_from_slice(tag.as_ref());
         Fingerprint(bytes)

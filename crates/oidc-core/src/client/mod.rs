@@ -30,6 +30,16 @@ impl Client {
         &self.id
     }
 
+    /// What of it must not be repeated, whoever says it.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        match &self.authentication {
+            ClientAuthentication::SecretBasic(secret)
+            | ClientAuthentication::SecretPost(secret) => vec![secret.expose()],
+            // An assertion is good once, and long enough to be told by its length.
+            ClientAuthentication::None | ClientAuthentication::Assertion(_) => Vec::new(),
+        }
+    }
+
     /// How it proves to the token endpoint who it is.
     #[must_use]
     pub const fn authentication(&self) -> &ClientAuthentication {

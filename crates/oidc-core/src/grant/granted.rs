@@ -96,8 +96,7 @@ impl Granted {
         self.expires_at
     }
 
-    /// Whom the tokens are about, by the ID token or else by the access token, or else as it was
-    /// before the refresh.
+    /// Whom the tokens are about: by the ID token, or else as it was before the refresh.
     #[must_use]
     pub fn subject(&self) -> Option<Subject> {
         let of = |claims: &Claims| {
@@ -109,5 +108,14 @@ impl Granted {
         self.id_token_claims()
             .and_then(of)
             .or_else(|| self.expected_subject.clone())
+    }
+
+    /// The same with a newer refresh token.
+    #[must_use]
+    pub fn with_refresh_token(&self, newer: &Secret) -> Self {
+        Self {
+            refresh_token: Some(newer.clone()),
+            ..self.clone()
+        }
     }
 }

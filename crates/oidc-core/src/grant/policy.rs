@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::authorize::Requirements;
 use crate::client::Client;
 use crate::jose::{Algorithm, AlgorithmSet};
@@ -42,12 +44,14 @@ pub struct GrantPolicy {
     pub cache_ttl: Duration,
     /// The longest that any result is kept.
     pub cache_ttl_max: Option<Duration>,
-    /// Sets results apart that would otherwise be shared.
+    /// Sets results apart that would otherwise be shared; not those of a refresh token, which must
+    /// not be sent twice for the sake of a salt.
     pub cache_salt: Option<Secret>,
     /// How long at least a late caller with the old refresh token gets the new result. Default 30 s.
     pub successor_window: Duration,
     /// How long a caller may go on presenting a refresh token that has been rotated. Default: not
-    /// beyond the successor window. It weakens the provider's detection of stolen tokens.
+    /// beyond the successor window. It weakens the provider's detection of stolen tokens, and each
+    /// rotation takes a place in memory for as long.
     pub follow_rotation: Option<Duration>,
     /// How long a client assertion is good for. Default 60 s, the longest that Keycloak takes.
     pub assertion_lifetime: Duration,
@@ -118,29 +122,43 @@ impl Verification {
         self.signature && !self.ignore_signature.contains(&kind)
     }
 
-    /// Tells two ways of verifying apart, so that a result that was verified in one is verified
-    /// again before it is served in the other.
-    pub(crate) fn discriminant(&self, kind: CredentialKind) -> Verified {
-        let mut issuers = self.issuers_allowed.clone();
-        issuers.sort();
+    /// In which way a result is verified.
+    pub(crate) fn discriminant(&self, kind: CredentialKind, jwks_uri: &Url) -> Verified {
         Verified {
             signature: self.checks_signature(kind),
             claims: self.claims,
-            issuers,
+            issuers: self.issuers_allowed.clone(),
             algorithms: self.algorithms,
             leeway: self.leeway,
+            jwks_uri: jwks_uri.clone(),
         }
     }
 }
 
-/// In which way a result was verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// In which way a result was verified: one that was verified in another way is verified again
+/// before it is served.
+#[derive(Clone, Debug)]
 pub(crate) struct Verified {
     signature: bool,
     claims: bool,
     issuers: Vec<String>,
     algorithms: AlgorithmSet,
     leeway: Duration,
+    jwks_uri: Url,
+}
+
+impl Verified {
+    /// Whether it is this way. Asked for every request that is served from memory.
+    pub(crate) fn is(&self, how: &Verification, kind: CredentialKind, jwks_uri: &Url) -> bool {
+        let within = |some: &[String], all: &[String]| some.iter().all(|one| all.contains(one));
+        self.signature == how.checks_signature(kind)
+            && self.claims == how.claims
+            && self.algorithms == how.algorithms
+            && self.leeway == how.leeway
+            && self.jwks_uri == *jwks_uri
+            && within(&self.issuers, &how.issuers_allowed)
+            && within(&how.issuers_allowed, &self.issuers)
+    }
 }
 
 /// The default algorithm of a method's assertions (Kong's `client_alg`).

@@ -46,6 +46,8 @@ pub enum Unavailable {
     TooLarge,
     /// The answer is not text in UTF-8.
     NotUtf8,
+    /// The request has a header that cannot be sent; nothing was.
+    Unsendable,
 }
 
 impl Unavailable {
@@ -57,6 +59,7 @@ impl Unavailable {
             Self::Cut => Reason::ProviderCut,
             Self::Timeout => Reason::ProviderTimeout,
             Self::TooLarge => Reason::ResponseMalformed("token_response.too_large"),
+            Self::Unsendable => Reason::RequestRefused,
             Self::NotUtf8 => Reason::ResponseMalformed("token_response.not_utf8"),
         }
     }
@@ -84,16 +87,21 @@ impl ExtraTokenFields for IdTokenField {}
 type Success = StandardTokenResponse<IdTokenField, BasicTokenType>;
 type Refusal = StandardErrorResponse<BasicErrorResponseType>;
 
-/// What a reply means for a grant of this kind.
+/// What a reply means for a grant of this kind. The provider's words are kept for the log without
+/// these secrets, which were sent to it: some repeat what they refuse.
 ///
 /// # Errors
 /// With the refusal that everybody who waits for this reply gets.
-pub(crate) fn read(reply: &TokenReply, kind: CredentialKind) -> Result<Tokens, Denial> {
+pub(crate) fn read(
+    reply: &TokenReply,
+    kind: CredentialKind,
+    secrets: &[&str],
+) -> Result<Tokens, Denial> {
     match reply.status {
         200 => success(reply),
         300..=399 => Err(Reason::Redirected.into()),
         429 => Err(Denial::new(Reason::ProviderBusy).with_retry_after(reply.retry_after)),
-        400..=499 => Err(refusal(reply, kind)),
+        400..=499 => Err(refusal(reply, kind, secrets)),
         500..=599 => Err(Denial::new(Reason::ProviderError).with_retry_after(reply.retry_after)),
         _ => Err(Reason::ResponseMalformed("token_response.unexpected_status").into()),
     }
@@ -150,7 +158,7 @@ fn lifetime(value: &serde_json::Value) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST).floor()))
 }
 
-fn refusal(reply: &TokenReply, kind: CredentialKind) -> Denial {
+fn refusal(reply: &TokenReply, kind: CredentialKind, secrets: &[&str]) -> Denial {
     let Ok(object) = json(reply) else {
         return malformed("token_response.error_malformed");
     };
@@ -158,7 +166,11 @@ fn refusal(reply: &TokenReply, kind: CredentialKind) -> Denial {
         return malformed("token_response.error_malformed");
     };
     let words = refusal.error_description().map_or("", String::as_str);
-    Denial::new(reason(refusal.error(), kind, words)).with_hint(words)
+    let hint = secrets
+        .iter()
+        .filter(|secret| !secret.is_empty())
+        .fold(words.to_owned(), |words, secret| words.replace(secret, "…"));
+    Denial::new(reason(refusal.error(), kind, words)).with_hint(&hint)
 }
 
 /// RFC 6749 §5.2, read for each kind of credential.
@@ -191,7 +203,11 @@ fn reason(error: &BasicErrorResponseType, kind: CredentialKind, words: &str) -> 
 /// Keycloak and its kin say so in words alone. They refine the reason code, never the answer.
 fn names_other_client(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    words.contains("client") && (words.contains("match") || words.contains("another client"))
+    let differs = ["match", "another client", "different client"]
+        .iter()
+        .any(|said| words.contains(said));
+    // A certificate that does not match is the gateway's own.
+    words.contains("client") && differs && !words.contains("certificate")
 }
 
 fn json(reply: &TokenReply) -> Result<serde_json::Map<String, serde_json::Value>, Denial> {
@@ -226,7 +242,7 @@ mod tests {
     }
 
     fn code(status: u16, body: &str, kind: CredentialKind) -> &'static str {
-        read(&reply(status, body), kind)
+        read(&reply(status, body), kind, &[])
             .expect_err("a refusal")
             .reason()
             .code()
@@ -238,7 +254,8 @@ mod tests {
             let body = format!(
                 r#"{{"access_token":"a","token_type":"{token_type}","expires_in":60,"refresh_token":"r","id_token":"i","scope":"openid email","not-before-policy":0}}"#
             );
-            let tokens = read(&reply(200, &body), CredentialKind::RefreshToken).expect("tokens");
+            let tokens =
+                read(&reply(200, &body), CredentialKind::RefreshToken, &[]).expect("tokens");
             assert_eq!(tokens.access_token.expose(), "a");
             assert_eq!(tokens.refresh_token.expect("present").expose(), "r");
             assert_eq!(tokens.id_token.expect("present").expose(), "i");
@@ -260,7 +277,7 @@ mod tests {
         ] {
             let body =
                 format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{text}}}"#);
-            let tokens = read(&reply(200, &body), CredentialKind::Password).expect("tokens");
+            let tokens = read(&reply(200, &body), CredentialKind::Password, &[]).expect("tokens");
             assert_eq!(
                 tokens.expires_in.map(|life| life.as_secs()),
                 expected,
@@ -312,7 +329,7 @@ mod tests {
         }
         let mut html = reply(200, r#"{"access_token":"a","token_type":"Bearer"}"#);
         html.content_type = Some("text/html".to_owned());
-        let denial = read(&html, CredentialKind::Password).expect_err("not JSON by its type");
+        let denial = read(&html, CredentialKind::Password, &[]).expect_err("not JSON by its type");
         assert_eq!(denial.reason().code(), "token_response.not_json");
     }
 
@@ -403,5 +420,27 @@ mod tests {
             code(400, words, CredentialKind::RefreshToken),
             "refresh_token.client_mismatch"
         );
+    }
+
+    #[test]
+    fn the_providers_words_are_kept_without_the_secrets_it_repeats() {
+        for (words, kept) in [
+            ("Invalid refresh token", "Invalid refresh token"),
+            (
+                "no such token canary-1: go away",
+                "no such token …: go away",
+            ),
+            ("canary-2canary-1", "……"),
+            ("a\r\nb", "a\u{fffd}\u{fffd}b"),
+        ] {
+            let body = serde_json::json!({"error": "invalid_grant", "error_description": words});
+            let denial = read(
+                &reply(400, &body.to_string()),
+                CredentialKind::RefreshToken,
+                &["canary-1", "", "canary-2"],
+            )
+            .expect_err("a refusal");
+            assert_eq!(denial.hint(), Some(kept));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What can be told of a token without verifying it: which key to fetch, and a hint, no more.
 //! Serves the contract: a refresh token is opaque, its claims, where it is a JWT, are a hint only.
 
-use crate::jose::{Algorithm, Claims, CompactJws, JwsError};
+use crate::jose::{Algorithm, Claims, CompactJws, JwsError, decode};
 
 /// What an access token looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +22,7 @@ pub enum TokenKind {
 /// # Errors
 /// If it is built like a signed token and is malformed.
 pub fn peek(token: &str) -> Result<TokenKind, JwsError> {
-    // Opaque tokens may have dots in them; a JWS begins with the encoded brace of its header.
-    let looks_signed = token.starts_with("ey") && token.matches('.').count() == 2;
-    if !looks_signed {
+    if !looks_signed(token) {
         return Ok(TokenKind::Opaque);
     }
     let jws = CompactJws::parse(token)?;
@@ -32,6 +30,16 @@ pub fn peek(token: &str) -> Result<TokenKind, JwsError> {
         kid: jws.kid().map(str::to_owned),
         algorithm: jws.algorithm(),
     })
+}
+
+/// Opaque tokens may have dots in them, too; the first part of a signed one is a JSON object, if
+/// perhaps with white space before it.
+fn looks_signed(token: &str) -> bool {
+    let mut parts = token.split('.');
+    let header = parts.next().unwrap_or_default();
+    parts.count() == 2
+        && (header.starts_with("ey")
+            || decode(header).is_some_and(|header| header.trim_ascii_start().starts_with(b"{")))
 }
 
 /// What a refresh token says of itself.
@@ -57,4 +65,32 @@ pub fn refresh_token_hint(token: &str) -> Option<RefreshTokenHint> {
     Some(RefreshTokenHint {
         azp: claims.text("azp").map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    #[test]
+    fn a_signed_token_is_told_from_an_opaque_one_however_its_header_is_laid_out() {
+        let token = |header: &str| format!("{}.e30.c2ln", URL_SAFE_NO_PAD.encode(header));
+        for header in [
+            r#"{"alg":"RS256"}"#,
+            "{\n \"alg\": \"RS256\" }",
+            " {\"alg\":\"RS256\"}",
+        ] {
+            assert!(
+                matches!(peek(&token(header)), Ok(TokenKind::Jws { .. })),
+                "{header}"
+            );
+        }
+        for opaque in ["", "a.b.c", "opaque", "..", "gho_x.y", "eyJh.b.c.d.e"] {
+            assert_eq!(peek(opaque), Ok(TokenKind::Opaque), "{opaque}");
+        }
+        for malformed in ["ey.b.c", &token(r#"{"alg":"none"}"#), &token("{")] {
+            assert!(peek(malformed).is_err(), "{malformed}");
+        }
+    }
 }

@@ -129,7 +129,7 @@ fn in_time(claims: &Claims, now: UnixTime, leeway: Duration) -> Result<(), Verif
     }
     // Whole seconds on one side, milliseconds on the other: a token of this very second is fine,
     // and so is one from a provider whose clock is one second ahead.
-    let tolerance = leeway + Duration::from_secs(1);
+    let tolerance = leeway.saturating_add(Duration::from_secs(1));
     if claims
         .issued_at()
         .is_some_and(|issued| issued > now.plus(tolerance))

@@ -1,0 +1,158 @@
+//! The state in which a grant meets the others: who leads, who waits, what is known already.
+//! Serves the contract's guarantees "single flight" and "rotation-safe".
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::keys::AwaitKeys;
+use super::memory::MemoryPlan;
+use super::received::Received;
+use super::request::{self, Moment};
+use super::token::AwaitToken;
+use super::{Grant, Granted, Step};
+use crate::provider::ProviderMetadata;
+use crate::rotation::{Subject, Successor};
+use crate::{Credential, Denial, Fingerprint, FingerprintKey, Reason, Secret};
+
+/// The longest way along successors. One that is followed makes the way shorter for the next, so
+/// that only a provider which issues tokens in a ring gets anywhere near.
+const SUCCESSORS_MAX: u16 = 4096;
+
+/// Waits to know who else is under way with this credential.
+#[derive(Clone, Debug)]
+pub struct AwaitFlight {
+    grant: Grant,
+    metadata: Arc<ProviderMetadata>,
+    /// The fingerprint of what the caller presented.
+    presented: Fingerprint,
+    /// The fingerprint of what would be sent.
+    flight: Fingerprint,
+    /// The successor that is sent in the presented token's place.
+    sent: Option<Secret>,
+    hops: u16,
+}
+
+impl AwaitFlight {
+    pub(super) fn presenting(
+        grant: Grant,
+        metadata: Arc<ProviderMetadata>,
+        presented: Fingerprint,
+    ) -> Self {
+        Self {
+            grant,
+            metadata,
+            presented,
+            flight: presented,
+            sent: None,
+            hops: 0,
+        }
+    }
+
+    /// The grant so far.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// The flight to enter.
+    #[must_use]
+    pub const fn key(&self) -> Fingerprint {
+        self.flight
+    }
+
+    /// The fingerprint of the credential that was presented; another one than
+    /// [`key`](Self::key) once a successor stands in its place.
+    #[must_use]
+    pub const fn presented_key(&self) -> Fingerprint {
+        self.presented
+    }
+
+    /// The token endpoint that would be asked.
+    #[must_use]
+    pub fn token_endpoint(&self) -> &Url {
+        self.grant.policy.provider.token_endpoint_of(&self.metadata)
+    }
+
+    /// What will be needed to remember this flight's outcome.
+    #[must_use]
+    pub fn memory(&self, key: &FingerprintKey) -> MemoryPlan {
+        MemoryPlan {
+            grant: self.grant.clone(),
+            presented: self.presented,
+            flight: self.flight,
+            endpoint: self.token_endpoint().clone(),
+            fingerprints: key.clone(),
+        }
+    }
+
+    /// Goes on as the flight's leader: the one that asks the token endpoint.
+    pub fn lead(self, subject: Option<Subject>, moment: Moment) -> Step {
+        let credential = match &self.sent {
+            Some(token) => Credential::RefreshToken(token.clone()),
+            None => self.grant.credential.clone(),
+        };
+        let request = request::build(
+            &self.grant.policy,
+            self.grant.client(),
+            &credential,
+            self.token_endpoint(),
+            &self.metadata.issuer,
+            moment,
+        );
+        match request {
+            Ok(request) => Step::Token(AwaitToken {
+                request,
+                sent: credential,
+                subject,
+                metadata: self.metadata,
+                grant: self.grant,
+            }),
+            Err(denial) => self.grant.done(denial),
+        }
+    }
+
+    /// Goes on as the leader of a flight whose tokens have come before, and could not be verified
+    /// for want of keys: the token endpoint is not asked again.
+    pub fn verify(self, received: Arc<Received>) -> Step {
+        AwaitKeys::begin(self.grant, self.metadata, received)
+    }
+
+    /// Goes on with a successor: a newer refresh token than the one presented.
+    pub fn follow(mut self, successor: Successor) -> Step {
+        if self.hops >= SUCCESSORS_MAX {
+            return self.grant.deny(Reason::RefreshTokenRefused);
+        }
+        self.hops += 1;
+        self.flight = successor.key;
+        self.sent = Some(successor.token);
+        Step::Flight(self)
+    }
+
+    /// Ends with what a flight, or the memory of one, has to give; it is verified again if it was
+    /// verified in another way than this grant's.
+    pub fn landed(self, outcome: Result<Arc<Granted>, Denial>) -> Step {
+        let granted = match outcome {
+            Ok(granted) => granted,
+            Err(denial) => return self.grant.done(denial),
+        };
+        let policy = &self.grant.policy;
+        let keys = policy.provider.jwks_uri_of(&self.metadata);
+        if granted
+            .verified
+            .is(&policy.verification, self.grant.kind(), keys)
+        {
+            return Step::Done(Ok(granted).into());
+        }
+        AwaitKeys::begin(
+            self.grant,
+            self.metadata,
+            Arc::new(Received::from(&*granted)),
+        )
+    }
+
+    /// Ends: there are too many flights.
+    pub fn full(self) -> Step {
+        self.grant.deny(Reason::TooManyFlights)
+    }
+}

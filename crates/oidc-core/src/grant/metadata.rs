@@ -1,0 +1,49 @@
+//! The first state: where the provider is. OIDC Discovery §4.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::flight::AwaitFlight;
+use super::{Grant, Step};
+use crate::provider::{DiscoveryError, ProviderMetadata};
+use crate::{Denial, FingerprintKey, Reason};
+
+/// Waits for the provider's metadata.
+#[derive(Debug)]
+pub struct AwaitMetadata {
+    pub(super) grant: Grant,
+}
+
+impl AwaitMetadata {
+    /// The grant so far.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Where the metadata are to be fetched, if they are not at hand.
+    #[must_use]
+    pub fn discovery_url(&self) -> &Url {
+        self.grant.policy.provider.discovery_url()
+    }
+
+    /// Goes on with the metadata.
+    pub fn found(self, metadata: Arc<ProviderMetadata>, key: &FingerprintKey) -> Step {
+        let endpoint = self.grant.policy.provider.token_endpoint_of(&metadata);
+        let presented = self.grant.key(&self.grant.credential, endpoint, key);
+        Step::Flight(AwaitFlight::presenting(self.grant, metadata, presented))
+    }
+
+    /// Ends: the document cannot be used.
+    pub fn malformed(self, error: DiscoveryError) -> Step {
+        self.grant.deny(error.reason())
+    }
+
+    /// Ends: there is no document.
+    pub fn unavailable(self, reason: Reason, retry_after: Option<Duration>) -> Step {
+        self.grant
+            .done(Denial::new(reason).with_retry_after(retry_after))
+    }
+}
