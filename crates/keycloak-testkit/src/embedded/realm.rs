@@ -1,0 +1,257 @@
+//! A realm of the embedded provider, in a test's hand.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, header};
+use serde_json::Value;
+
+use super::EmbeddedIdp;
+use super::state::{Account, Live};
+use crate::keys::{Algorithm, SigningKey};
+use crate::provider::path;
+use crate::realm::{ClientAuthentication, ClientKeys};
+use crate::wire::{Endpoint, Faults, Responder as _, TokenRequest};
+use crate::{Error, IdentityProvider, Reply, clock};
+
+/// A realm of an [`EmbeddedIdp`]. Clones are the same realm; the provider runs as long as one of
+/// its realms is in use.
+#[derive(Clone)]
+pub struct EmbeddedRealm {
+    idp: EmbeddedIdp,
+    live: Live,
+    name: String,
+}
+
+impl EmbeddedRealm {
+    pub(super) fn new(idp: EmbeddedIdp, live: Live) -> Self {
+        let name = live.state().realm.name.clone();
+        Self { idp, live, name }
+    }
+
+    /// The provider that it belongs to.
+    #[must_use]
+    pub const fn idp(&self) -> &EmbeddedIdp {
+        &self.idp
+    }
+
+    /// The key that signs now: to make tokens that the provider would not.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningKey {
+        self.live.state().signing_key().clone()
+    }
+
+    /// Signs with a new key of another algorithm from now on. The old one stays published.
+    pub fn rotate_keys_to(&self, algorithm: Algorithm) {
+        let key = SigningKey::generate(algorithm);
+        self.live.state().keys.insert(0, key);
+    }
+
+    /// Changes the claims of access tokens before they are signed.
+    pub fn alter_access_token(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().access_token = Some(Box::new(change));
+    }
+
+    /// Changes the claims of ID tokens before they are signed.
+    pub fn alter_id_token(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().id_token = Some(Box::new(change));
+    }
+
+    /// Changes token responses before they are sent.
+    pub fn alter_token_response(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().token_response = Some(Box::new(change));
+    }
+
+    /// Changes the discovery document before it is sent.
+    pub fn alter_discovery(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().discovery = Some(Box::new(change));
+    }
+
+    /// Changes the published keys before they are sent.
+    pub fn alter_jwks(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().jwks = Some(Box::new(change));
+    }
+
+    /// Changes introspection answers before they are sent.
+    pub fn alter_introspection(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().introspection = Some(Box::new(change));
+    }
+
+    /// Takes back every alteration.
+    pub fn alter_nothing(&self) {
+        *self.live.alterations.set() = super::alter::Set::default();
+    }
+
+    fn user<R>(&self, name: &str, change: impl FnOnce(&mut Account) -> R) -> Result<R, Error> {
+        let mut state = self.live.state();
+        let account = state
+            .user_mut(name)
+            .ok_or_else(|| Error::Unknown(format!("user {name:?}")))?;
+        Ok(change(account))
+    }
+
+    fn client(&self, id: &str, change: impl FnOnce(&mut crate::Client)) -> Result<(), Error> {
+        let mut state = self.live.state();
+        let client = state
+            .client_mut(id)
+            .ok_or_else(|| Error::Unknown(format!("client {id:?}")))?;
+        change(client);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl IdentityProvider for EmbeddedRealm {
+    fn realm(&self) -> &str {
+        &self.name
+    }
+
+    fn base_url(&self) -> &str {
+        self.idp.base_url()
+    }
+
+    fn faults(&self) -> &Faults {
+        self.idp.faults()
+    }
+
+    fn token_requests(&self) -> Vec<TokenRequest> {
+        let mut requests = self.idp.token_requests();
+        requests.retain(|request| request.realm == self.name);
+        requests
+    }
+
+    fn count(&self, endpoint: Endpoint) -> usize {
+        self.idp.count(endpoint)
+    }
+
+    fn forget_requests(&self) {
+        self.idp.wire().forget();
+    }
+
+    async fn wait_for(&self, endpoint: Endpoint, count: usize) {
+        self.idp.wire().wait_for(endpoint, count).await;
+    }
+
+    async fn go_down(&self) {
+        self.idp.wire().go_down().await;
+    }
+
+    async fn come_back(&self) -> Result<(), Error> {
+        let wire = self.idp.wire();
+        wire.come_back().await.map_err(|source| Error::Listen {
+            address: wire.address().to_string(),
+            source,
+        })
+    }
+
+    async fn post(
+        &self,
+        endpoint: Endpoint,
+        form: Vec<(String, String)>,
+        authorization: Option<String>,
+    ) -> Result<Reply, Error> {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        let mut request = Request::post(format!("/realms/{}{}", self.name, path(endpoint)))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let failed = |reason: String| Error::NoAnswer {
+            url: self.url(endpoint),
+            reason,
+        };
+        let request = request
+            .body(Bytes::from(body))
+            .map_err(|error| failed(error.to_string()))?;
+        let response = self
+            .idp
+            .0
+            .realms
+            .answer(request)
+            .await
+            .map_err(|gone| failed(gone.to_string()))?;
+        Ok(Reply {
+            status: response.status().as_u16(),
+            body: serde_json::from_slice(response.body()).unwrap_or_default(),
+        })
+    }
+
+    async fn rotate_keys(&self) -> Result<(), Error> {
+        let algorithm = self.live.state().realm.algorithm;
+        self.rotate_keys_to(algorithm);
+        Ok(())
+    }
+
+    async fn withdraw_old_keys(&self) -> Result<(), Error> {
+        self.live.state().keys.truncate(1);
+        Ok(())
+    }
+
+    async fn log_out(&self, user: &str) -> Result<(), Error> {
+        let id = self.user(user, |account| {
+            account.not_before = clock::now();
+            account.id.clone()
+        })?;
+        self.live.state().end_sessions(&id);
+        Ok(())
+    }
+
+    async fn set_user_enabled(&self, user: &str, enabled: bool) -> Result<(), Error> {
+        self.user(user, |account| account.user.enabled = enabled)
+    }
+
+    async fn set_rotation(&self, on: bool) -> Result<(), Error> {
+        self.live.state().realm.rotation = on;
+        Ok(())
+    }
+
+    async fn set_access_token_lifespan(&self, lifespan: Duration) -> Result<(), Error> {
+        self.live.state().realm.access_token_lifespan = lifespan;
+        Ok(())
+    }
+
+    async fn set_sso_session_idle(&self, idle: Duration) -> Result<(), Error> {
+        self.live.state().realm.sso_session_idle = idle;
+        Ok(())
+    }
+
+    async fn not_before_now(&self) -> Result<(), Error> {
+        let next = clock::now() + 1;
+        self.live.state().not_before = next;
+        clock::reached(next).await;
+        Ok(())
+    }
+
+    async fn set_client_secret(&self, client: &str, secret: &str) -> Result<(), Error> {
+        self.client(client, |client| {
+            client.authentication = match client.authentication {
+                ClientAuthentication::SecretJwt(_) => {
+                    ClientAuthentication::SecretJwt(secret.to_owned())
+                }
+                _ => ClientAuthentication::Secret(secret.to_owned()),
+            };
+        })
+    }
+
+    async fn set_client_keys(&self, client: &str, keys: ClientKeys) -> Result<(), Error> {
+        self.client(client, |client| {
+            client.authentication = ClientAuthentication::PrivateKeyJwt(keys);
+        })
+    }
+
+    async fn delete(&self) -> Result<(), Error> {
+        self.idp.remove(&self.name);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for EmbeddedRealm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmbeddedRealm")
+            .field("issuer", &self.issuer())
+            .finish_non_exhaustive()
+    }
+}
