@@ -127,47 +127,84 @@ impl<T: Send + Sync + 'static, E: ParseFailure> DocumentCache<T, E> {
         url: &Url,
         satisfies: impl Fn(&T) -> bool,
     ) -> Result<Arc<T>, CacheError<E>> {
+        let slot = self.shared.slot(url);
+        loop {
+            let (mut flight, joined) = match self.find(url, &slot, &satisfies)? {
+                Found::AtHand(document) => return Ok(document),
+                Found::Begun(flight) => (flight, false),
+                Found::Joined(flight) => (flight, true),
+            };
+            let outcome = flight.wait_for(Option::is_some).await;
+            match outcome.ok().and_then(|outcome| outcome.clone()) {
+                // One that was under way already may be of before the rotation: look again, once.
+                Some(Ok(document)) if joined && !satisfies(&document) => {}
+                Some(Ok(document)) => return Ok(document),
+                // The fetch failed, and what is at hand is better than nothing.
+                Some(Err(error)) => return self.at_hand(&slot).ok_or(error),
+                None => {
+                    let error = CacheError::Fetch(FetchError::Cut);
+                    return self.at_hand(&slot).ok_or(error);
+                }
+            }
+        }
+    }
+
+    /// What is at hand, or the fetch to wait for.
+    fn find(
+        &self,
+        url: &Url,
+        slot: &Arc<Slot<T, E>>,
+        satisfies: impl Fn(&T) -> bool,
+    ) -> Result<Found<T, E>, CacheError<E>> {
         let shared = &self.shared;
-        let slot = shared.slot(url);
         let now = (shared.clock)();
         let at_hand = slot.at_hand.load_full();
         let satisfied = at_hand.as_deref().is_some_and(&satisfies);
         if let Some(document) = &at_hand
             && slot.entry.load().decide(&shared.policy, satisfied, now) == Verdict::Serve
         {
-            return Ok(Arc::clone(document));
+            return Ok(Found::AtHand(Arc::clone(document)));
         }
-        let mut flight = {
-            let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
-            // Somebody may have been faster.
-            let at_hand = slot.at_hand.load_full();
-            let satisfied = at_hand.as_deref().is_some_and(&satisfies);
-            match (state.entry.decide(&shared.policy, satisfied, now), at_hand) {
-                (Verdict::Serve, Some(document)) => return Ok(document),
-                (Verdict::ServeAndRefresh, Some(document)) => {
-                    shared.launch(url, &slot, &mut state, false, now);
-                    return Ok(document);
-                }
-                (Verdict::Down, _) if state.flight.is_none() => {
-                    let error = state.last_error.clone();
-                    return Err(error.unwrap_or(CacheError::Fetch(FetchError::Unreachable)));
-                }
-                (_, at_hand) => shared.launch(url, &slot, &mut state, at_hand.is_some(), now),
+        let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have been faster.
+        let at_hand = slot.at_hand.load_full();
+        let satisfied = at_hand.as_deref().is_some_and(&satisfies);
+        match (state.entry.decide(&shared.policy, satisfied, now), at_hand) {
+            (Verdict::Serve, Some(document)) => Ok(Found::AtHand(document)),
+            (Verdict::ServeAndRefresh, Some(document)) => {
+                shared.launch(url, slot, &mut state);
+                Ok(Found::AtHand(document))
             }
-        };
-        let outcome = flight.wait_for(Option::is_some).await;
-        match outcome.ok().and_then(|outcome| outcome.clone()) {
-            Some(Ok(document)) => Ok(document),
-            // The fetch failed, and what is at hand is better than nothing.
-            Some(Err(error)) => match slot.at_hand.load_full() {
-                Some(document) if slot.entry.load().servable(&shared.policy, (shared.clock)()) => {
-                    Ok(document)
+            (Verdict::Down, _) if state.flight.is_none() => {
+                let error = state.last_error.clone();
+                Err(error.unwrap_or(CacheError::Fetch(FetchError::Unreachable)))
+            }
+            _ => match &state.flight {
+                Some(flight) => Ok(Found::Joined(flight.clone())),
+                None => {
+                    if !satisfied && state.entry.servable(&shared.policy, now) {
+                        state.entry.missed(now);
+                    }
+                    Ok(Found::Begun(shared.launch(url, slot, &mut state)))
                 }
-                _ => Err(error),
             },
-            None => Err(CacheError::Fetch(FetchError::Cut)),
         }
     }
+
+    fn at_hand(&self, slot: &Slot<T, E>) -> Option<Arc<T>> {
+        let now = (self.shared.clock)();
+        let servable = slot.entry.load().servable(&self.shared.policy, now);
+        slot.at_hand.load_full().filter(|_| servable)
+    }
+}
+
+/// What a caller meets.
+enum Found<T, E> {
+    AtHand(Arc<T>),
+    /// A fetch that was begun for this caller.
+    Begun(watch::Receiver<Outcome<T, E>>),
+    /// A fetch that was under way.
+    Joined(watch::Receiver<Outcome<T, E>>),
 }
 
 impl<T: Send + Sync + 'static, E: ParseFailure> Shared<T, E> {
@@ -192,13 +229,10 @@ impl<T: Send + Sync + 'static, E: ParseFailure> Shared<T, E> {
         url: &Url,
         slot: &Arc<Slot<T, E>>,
         state: &mut State<T, E>,
-        missing: bool,
-        now: UnixTime,
     ) -> watch::Receiver<Outcome<T, E>> {
         if let Some(flight) = &state.flight {
             return flight.clone();
         }
-        state.entry.begun(missing, now);
         slot.entry.store(Arc::new(state.entry));
         let (sender, receiver) = watch::channel(None);
         state.flight = Some(receiver.clone());

@@ -16,7 +16,8 @@ pub struct Policy {
     /// After how long a document is fetched again in the background, unless the other side says
     /// how long it may be kept. Default 5 min.
     pub refresh_after: Duration,
-    /// The bounds within which the other side may say so. Default 1 min to 1 h.
+    /// The bounds within which the other side may say so. Default 1 min to 1 h; never longer than
+    /// half of `max_stale`.
     pub refresh_bounds: (Duration, Duration),
     /// How long a document is served that cannot be fetched again, from its fetch on. Default 1 h.
     pub max_stale: Duration,
@@ -98,18 +99,18 @@ impl Entry {
         }
     }
 
-    /// A fetch begins; `missing` tells whether it is for the sake of a missing key. Counted when
-    /// it begins, so that a slow provider is not asked once per key either.
-    pub(crate) fn begun(&mut self, missing: bool, now: UnixTime) {
-        if missing && self.loaded.is_some() {
-            self.missed = Some(now);
-        }
+    /// A fetch begins for the sake of a missing key. Counted when it begins, so that a slow
+    /// provider is not asked once per key either.
+    pub(crate) fn missed(&mut self, now: UnixTime) {
+        self.missed = Some(now);
     }
 
     /// A fetch succeeded.
     pub(crate) fn loaded(&mut self, policy: &Policy, max_age: Option<Duration>, now: UnixTime) {
         let (least, most) = policy.refresh_bounds;
         let fresh = max_age.map_or(policy.refresh_after, |age| age.clamp(least, most));
+        // In time for a document that cannot be fetched again to be served for a while still.
+        let fresh = fresh.min(policy.max_stale / 2);
         self.loaded = Some((now, now.plus(fresh)));
         self.failed = None;
     }
@@ -145,7 +146,7 @@ mod tests {
     fn every_branch_of_the_rules() {
         let policy = Policy::default();
         let mut missed = loaded();
-        missed.begun(true, at(10));
+        missed.missed(at(10));
         let mut failed = loaded();
         failed.failed(at(400));
         let mut down = Entry::default();
@@ -204,14 +205,10 @@ mod tests {
             (None, 300),
             (Some(0), 60),
             (Some(120), 120),
-            (Some(86_400), 3600),
+            (Some(86_400), 1800),
         ] {
             let mut entry = Entry::default();
             entry.loaded(&policy, max_age.map(Duration::from_secs), at(0));
-            let policy = Policy {
-                max_stale: Duration::from_secs(10_000),
-                ..policy.clone()
-            };
             assert_eq!(
                 entry.decide(&policy, true, at(fresh_for - 1)),
                 Verdict::Serve

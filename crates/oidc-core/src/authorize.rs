@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::grant::Granted;
-use crate::jose::Claims;
 use crate::{Denial, Reason};
 
 /// Required values of one claim.
@@ -34,10 +33,10 @@ impl Requirement {
         if self.any_of.is_empty() {
             return true;
         }
-        let words = words(value);
+        let Some(value) = value else { return false };
         self.any_of.iter().any(|item| {
             let mut required = item.split_ascii_whitespace().peekable();
-            required.peek().is_some() && required.all(|word| words.iter().any(|have| have == word))
+            required.peek().is_some() && required.all(|word| holds(value, word))
         })
     }
 }
@@ -83,17 +82,16 @@ impl Requirements {
             if requirement.any_of.is_empty() {
                 continue;
             }
-            let path: Vec<&str> = requirement.path.iter().map(String::as_str).collect();
-            let find = |claims: Option<&Claims>| claims.and_then(|c| c.claim(&path)).cloned();
-            let value = find(granted.claims()).or_else(|| {
-                // An ID token is always for the client: its audience says nothing of the API.
-                if reason == Reason::AudienceMissing {
-                    None
-                } else {
-                    find(granted.id_token_claims())
-                }
-            });
-            if !requirement.is_met(value.as_ref()) {
+            let path = &requirement.path;
+            // An ID token is always for the client: its audience says nothing of the API.
+            let id_token = granted
+                .id_token_claims()
+                .filter(|_| reason != Reason::AudienceMissing);
+            let value = [granted.claims(), id_token]
+                .into_iter()
+                .flatten()
+                .find_map(|claims| claims.claim(path));
+            if !requirement.is_met(value) {
                 let opaque = granted.claims().is_none() && value.is_none();
                 let reason = if opaque {
                     Reason::ClaimsUnavailable
@@ -107,20 +105,18 @@ impl Requirements {
     }
 }
 
-fn words(value: Option<&Value>) -> Vec<String> {
+/// Whether a word list, an array or a scalar holds this word. Asked for every request.
+fn holds(value: &Value, word: &str) -> bool {
     match value {
-        Some(Value::String(text)) => text.split_ascii_whitespace().map(str::to_owned).collect(),
-        Some(Value::Array(items)) => items
-            .iter()
-            .filter_map(|item| match item {
-                Value::String(text) => Some(text.clone()),
-                Value::Number(number) => Some(number.to_string()),
-                _ => None,
-            })
-            .collect(),
-        Some(Value::Number(number)) => vec![number.to_string()],
-        Some(Value::Bool(flag)) => vec![flag.to_string()],
-        Some(Value::Object(_) | Value::Null) | None => Vec::new(),
+        Value::String(text) => text.split_ascii_whitespace().any(|have| have == word),
+        Value::Array(items) => items.iter().any(|item| match item {
+            Value::String(text) => text == word,
+            Value::Number(number) => number.to_string() == word,
+            _ => false,
+        }),
+        Value::Number(number) => number.to_string() == word,
+        Value::Bool(flag) => word == if *flag { "true" } else { "false" },
+        Value::Object(_) | Value::Null => false,
     }
 }
 

@@ -61,7 +61,7 @@ enum Kind {
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair, Algorithm),
     Ed25519(Ed25519KeyPair),
-    Hmac(Secret),
+    Hmac(Zeroizing<Vec<u8>>),
 }
 
 impl SigningKey {
@@ -85,9 +85,9 @@ impl SigningKey {
 
     /// A client secret, to make assertions with (`client_secret_jwt`).
     #[must_use]
-    pub const fn from_secret(secret: Secret) -> Self {
+    pub fn from_secret(secret: Secret) -> Self {
         Self {
-            kind: Kind::Hmac(secret),
+            kind: Kind::Hmac(Zeroizing::new(secret.expose().as_bytes().to_vec())),
             kid: None,
         }
     }
@@ -132,23 +132,19 @@ impl SigningKey {
             .and_then(Value::as_str)
             .ok_or(SignError::KeyRejected)?;
         let kind = match (family(algorithm), kty) {
-            (Family::Hmac, "oct") => {
-                let secret =
-                    String::from_utf8(bytes("k")?.to_vec()).map_err(|_| SignError::KeyRejected)?;
-                Kind::Hmac(Secret::new(secret))
-            }
+            (Family::Hmac, "oct") => Kind::Hmac(bytes("k")?),
             (Family::Rsa, "RSA") => {
                 let components = KeyPairComponents {
                     public_key: RsaPublicKeyComponents {
-                        n: bytes("n")?.to_vec(),
-                        e: bytes("e")?.to_vec(),
+                        n: bytes("n")?,
+                        e: bytes("e")?,
                     },
-                    d: bytes("d")?.to_vec(),
-                    p: bytes("p")?.to_vec(),
-                    q: bytes("q")?.to_vec(),
-                    dP: bytes("dp")?.to_vec(),
-                    dQ: bytes("dq")?.to_vec(),
-                    qInv: bytes("qi")?.to_vec(),
+                    d: bytes("d")?,
+                    p: bytes("p")?,
+                    q: bytes("q")?,
+                    dP: bytes("dp")?,
+                    dQ: bytes("dq")?,
+                    qInv: bytes("qi")?,
                 };
                 let key = RsaKeyPair::from_components(&components).map_err(rejected)?;
                 if key.public_modulus_len() < 2048 / 8 {
@@ -237,7 +233,7 @@ impl SigningKey {
                     Algorithm::Hs512 => hmac::HMAC_SHA512,
                     _ => return Err(SignError::KeyMismatch),
                 };
-                let key = hmac::Key::new(hash, secret.expose().as_bytes());
+                let key = hmac::Key::new(hash, secret);
                 Ok(hmac::sign(&key, message).as_ref().to_vec())
             }
             Kind::Ec(..) | Kind::Ed25519(_) => Err(SignError::KeyMismatch),

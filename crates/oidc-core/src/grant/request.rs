@@ -56,6 +56,9 @@ impl fmt::Debug for TokenRequest {
     }
 }
 
+/// Room for a refresh token and a client assertion of a provider such as Keycloak.
+const FORM_CAPACITY: usize = 4096;
+
 /// The request of this grant.
 ///
 /// # Errors
@@ -68,7 +71,8 @@ pub(super) fn build(
     issuer: &str,
     moment: Moment,
 ) -> Result<TokenRequest, Denial> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    // Large enough, as a rule, not to leave copies of secrets behind in growing.
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(FORM_CAPACITY));
     let mut headers = vec![
         (
             "content-type".to_owned(),
@@ -126,6 +130,7 @@ pub(super) fn build(
     for (name, value) in &authenticated.form {
         form.append_pair(name, value.expose());
     }
+    headers.retain(|(name, _)| policy.token_headers.iter().all(|(other, _)| other != name));
     headers.extend(policy.token_headers.iter().cloned());
     if let Some(authorization) = authenticated.authorization {
         headers.retain(|(name, _)| name != "authorization");

@@ -130,10 +130,12 @@ impl Claims {
 
     /// A claim by the path to it, from the outermost name inwards.
     #[must_use]
-    pub fn claim(&self, path: &[&str]) -> Option<&Value> {
+    pub fn claim<N: AsRef<str>>(&self, path: &[N]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
         rest.iter()
-            .try_fold(self.members.get(*first)?, |value, name| value.get(*name))
+            .try_fold(self.members.get(first.as_ref())?, |value, name| {
+                value.get(name.as_ref())
+            })
     }
 }
 
@@ -212,7 +214,7 @@ mod tests {
             Some(&serde_json::json!(["a"]))
         );
         assert_eq!(claims.claim(&["resource_access", "y", "roles"]), None);
-        assert_eq!(claims.claim(&[]), None);
+        assert_eq!(claims.claim::<&str>(&[]), None);
         assert!(!format!("{:?}", Claims::parse(br#"{"sub":"canary"}"#)).contains("canary"));
     }
 }

@@ -88,16 +88,20 @@ impl KeySet {
         })
     }
 
-    /// The keys that fit a token's header, best first: those of its `kid`, or, if it names none,
-    /// all of the algorithm's kind.
+    /// The keys that fit a token's header: those of its `kid` and those that have none, or, if it
+    /// names none, all of the algorithm's kind.
     pub fn candidates<'a>(
         &'a self,
         kid: Option<&'a str>,
         algorithm: Algorithm,
     ) -> impl Iterator<Item = &'a VerificationKey> {
+        let named = move |key: &&VerificationKey| match (kid, key.kid()) {
+            (Some(wanted), Some(kid)) => kid == wanted,
+            _ => true,
+        };
         self.keys
             .iter()
-            .filter(move |key| kid.is_none_or(|kid| key.kid.as_deref() == Some(kid)))
+            .filter(named)
             .filter(move |key| key.fits(algorithm))
     }
 

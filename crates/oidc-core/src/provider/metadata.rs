@@ -72,8 +72,8 @@ struct Document {
 impl ProviderMetadata {
     /// Reads a discovery document that was fetched for `issuer`.
     ///
-    /// A trailing slash more or less is forgiven, since users copy issuers without it; the
-    /// document's own spelling is what tokens are held to.
+    /// A trailing slash more or less is forgiven, since users copy issuers without it, and so is
+    /// what makes no difference in a URL; the document's own spelling is what tokens are held to.
     ///
     /// # Errors
     /// If it is malformed, or another issuer's.
@@ -84,7 +84,7 @@ impl ProviderMetadata {
         })?;
         let document: Document =
             serde_json::from_value(value.into()).map_err(|_| DiscoveryError::Malformed)?;
-        if document.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        if !same_issuer(&document.issuer, issuer) {
             return Err(DiscoveryError::IssuerMismatch);
         }
         let endpoints = [Some(&document.token_endpoint), Some(&document.jwks_uri)]
@@ -112,6 +112,12 @@ impl ProviderMetadata {
     }
 }
 
+fn same_issuer(one: &str, other: &str) -> bool {
+    let trim = |text: &str| text.trim_end_matches('/').to_owned();
+    let normal = |text: &str| Url::parse(text).ok().map(|url| trim(url.as_str()));
+    trim(one) == trim(other) || normal(one).is_some_and(|one| normal(other) == Some(one))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,12 +140,24 @@ mod tests {
     fn a_document_is_read_and_unknown_members_are_passed_over() {
         let metadata = ProviderMetadata::parse(&document(|_| ()), ISSUER).expect("well-formed");
         assert_eq!(metadata.token_endpoint.as_str(), "https://idp.test/token");
-        assert!(ProviderMetadata::parse(&document(|_| ()), &format!("{ISSUER}/")).is_ok());
+        for same in [
+            "https://idp.test/realms/kong/",
+            "https://IDP.test:443/realms/kong",
+        ] {
+            assert!(
+                ProviderMetadata::parse(&document(|_| ()), same).is_ok(),
+                "{same}"
+            );
+        }
     }
 
     #[test]
     fn what_is_wrong_with_a_document_is_told_apart() {
-        let cases: [(Vec<u8>, DiscoveryError); 7] = [
+        let cases: [(Vec<u8>, DiscoveryError); 8] = [
+            (
+                document(|d| d["issuer"] = "https://idp.test/realms/Kong".into()),
+                DiscoveryError::IssuerMismatch,
+            ),
             (
                 document(|d| d["issuer"] = "https://evil.test/realms/kong".into()),
                 DiscoveryError::IssuerMismatch,
