@@ -1,3 +1,8 @@
-//! The gateway binary.
+//! The gateway's binary.
+#![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    proxy_bin::cli::run(std::env::args_os())
+}

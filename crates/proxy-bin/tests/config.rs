@@ -235,6 +235,7 @@ fn the_environment_goes_before_the_file() {
                 "127.0.0.1:7000,127.0.0.1:7001",
             ),
             ("OIDC_PROXY__GATEWAY__LIMITS__HEADER_COUNT", "7"),
+            ("OIDC_PROXY__GATEWAY__TRUSTED_IPS", "[10.0.0.0/8, \"::1\"]"),
             ("OIDC_PROXY__SERVICES__0__URL", "http://127.0.0.1:1/x"),
             (
                 "OIDC_PROXY__SERVICES__0__PLUGINS__0__CONFIG__HIDE_CREDENTIALS",
@@ -245,6 +246,7 @@ fn the_environment_goes_before_the_file() {
     );
     let gateway = gateway.expect("no problem");
     assert_eq!(gateway.settings.listen.len(), 2);
+    assert_eq!(gateway.settings.trusted_ips.len(), 2);
     assert_eq!(gateway.settings.limits.header_count, 7);
     assert_eq!(
         gateway.routes[0].service.url.as_str(),

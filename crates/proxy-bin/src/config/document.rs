@@ -29,8 +29,9 @@ pub(super) enum Tree {
     Integer(i64),
     Float(f64),
     Text(String),
-    /// From the environment: takes the type that is expected of it.
-    Loose(String),
+    /// From the environment: takes the type that is expected of it; where that is a list, its
+    /// items are the second half.
+    Loose(String, Vec<Node>),
     List(Vec<Node>),
     Table(Vec<(Key, Node)>),
 }

@@ -1,11 +1,12 @@
 //! The plugin `openid-connect`: Kong's parameters, typed. Nothing is stringly typed after this.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use oidc_core::authorize::{Requirement, Requirements};
-use oidc_core::client::assertion::SigningKey;
+use oidc_core::client::assertion::{KeyedSigner, SigningKey};
 use oidc_core::jose::Algorithm;
 use oidc_core::provider::Provider;
 use oidc_core::{CredentialKind, Secret};
@@ -133,7 +134,7 @@ pub enum ClientKey {
     /// Made and published by the gateway.
     Managed(Algorithm),
     /// Given as `client_jwk`.
-    Given(SigningKey, Algorithm),
+    Given(Arc<KeyedSigner>),
 }
 
 /// A header that the gateway writes.
@@ -280,7 +281,7 @@ fn is_default(parameter: &Parameter, tree: &Tree) -> bool {
         Tree::Bool(flag) => default == flag.to_string(),
         Tree::Integer(number) => default == number.to_string(),
         Tree::Float(number) => default == number.to_string(),
-        Tree::Text(text) | Tree::Loose(text) => parameter.default == Some(text),
+        Tree::Text(text) | Tree::Loose(text, _) => parameter.default == Some(text),
         Tree::List(items) => {
             let mut have: Vec<&str> = items
                 .iter()
@@ -313,7 +314,7 @@ fn is_default(parameter: &Parameter, tree: &Tree) -> bool {
 fn is_blank(tree: &Tree) -> bool {
     match tree {
         Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => true,
-        Tree::Text(text) | Tree::Loose(text) => {
+        Tree::Text(text) | Tree::Loose(text, _) => {
             matches!(text.as_str(), "" | "127.0.0.1" | "default")
         }
         Tree::List(items) => items.is_empty(),
@@ -465,7 +466,7 @@ fn clients(s: &mut Section<'_>) -> Vec<ClientConfig> {
                     fits.then_some(())?;
                     ClientAuthMethod::PrivateKeyJwt(match jwk {
                         None => ClientKey::Managed(algorithm),
-                        Some(item) => ClientKey::Given(signing_key(&item, algorithm)?, algorithm),
+                        Some(item) => ClientKey::Given(signing_key(&item, algorithm)?),
                     })
                 }
             };
@@ -522,7 +523,7 @@ fn algorithm(item: &Item<'_>) -> Option<Algorithm> {
 }
 
 /// A private key as a table, or as a text of JSON.
-fn signing_key(item: &Item<'_>, algorithm: Algorithm) -> Option<SigningKey> {
+fn signing_key(item: &Item<'_>, algorithm: Algorithm) -> Option<Arc<KeyedSigner>> {
     let jwk = match item.tree() {
         Tree::Table(_) => {
             let mut section = item.section()?;
@@ -531,7 +532,7 @@ fn signing_key(item: &Item<'_>, algorithm: Algorithm) -> Option<SigningKey> {
                 let Some(member) = section.take(&name) else {
                     continue;
                 };
-                if let Tree::Text(_) | Tree::Loose(_) = member.tree() {
+                if let Tree::Text(_) | Tree::Loose(..) = member.tree() {
                     jwk.insert(name, member.text()?.into());
                 }
             }
@@ -542,8 +543,10 @@ fn signing_key(item: &Item<'_>, algorithm: Algorithm) -> Option<SigningKey> {
             Err(_) => return item.problem("is not a JSON Web Key"),
         },
     };
-    match SigningKey::from_jwk(&jwk, algorithm) {
-        Ok(key) => Some(key),
+    let signer =
+        SigningKey::from_jwk(&jwk, algorithm).and_then(|key| KeyedSigner::new(key, algorithm));
+    match signer {
+        Ok(signer) => Some(Arc::new(signer)),
         Err(error) => item.problem(format!(
             "is not a private JSON Web Key for {algorithm}: {error}"
         )),

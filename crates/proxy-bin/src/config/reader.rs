@@ -90,7 +90,7 @@ impl<'a> Item<'a> {
             Tree::Null => "nothing",
             Tree::Bool(_) => "a boolean",
             Tree::Integer(_) | Tree::Float(_) => "a number",
-            Tree::Text(_) | Tree::Loose(_) => "a text",
+            Tree::Text(_) | Tree::Loose(..) => "a text",
             Tree::List(_) => "a list",
             Tree::Table(_) => "a table",
         };
@@ -104,7 +104,7 @@ impl<'a> Item<'a> {
     /// The text, and whether it came from elsewhere and must not be printed.
     fn resolved(&self) -> Option<(String, bool)> {
         let text = match &self.node.value {
-            Tree::Text(text) | Tree::Loose(text) => text,
+            Tree::Text(text) | Tree::Loose(text, _) => text,
             _ => return self.misfit("a text"),
         };
         match references::resolve(text, self.context.environment) {
@@ -139,8 +139,8 @@ impl<'a> Item<'a> {
     pub(super) fn bool(&self) -> Option<bool> {
         match &self.node.value {
             Tree::Bool(flag) => Some(*flag),
-            Tree::Loose(text) if text == "true" => Some(true),
-            Tree::Loose(text) if text == "false" => Some(false),
+            Tree::Loose(text, _) if text == "true" => Some(true),
+            Tree::Loose(text, _) if text == "false" => Some(false),
             _ => self.misfit("true or false"),
         }
     }
@@ -148,7 +148,7 @@ impl<'a> Item<'a> {
     pub(super) fn integer(&self, least: u64, most: u64) -> Option<u64> {
         let number = match &self.node.value {
             Tree::Integer(number) => u64::try_from(*number).ok(),
-            Tree::Loose(text) => text.parse().ok(),
+            Tree::Loose(text, _) => text.parse().ok(),
             Tree::Float(_) => None,
             _ => return self.misfit(&format!("a whole number from {least} to {most}")),
         };
@@ -173,7 +173,7 @@ impl<'a> Item<'a> {
             )]
             Tree::Integer(number) => count(*number as f64),
             Tree::Float(number) => count(*number),
-            Tree::Text(text) | Tree::Loose(text) => match text.trim().parse::<f64>() {
+            Tree::Text(text) | Tree::Loose(text, _) => match text.trim().parse::<f64>() {
                 Ok(number) => count(number),
                 Err(_) => humantime::parse_duration(text).ok(),
             },
@@ -191,7 +191,7 @@ impl<'a> Item<'a> {
                     .ok()
                     .or_else(|| self.problem("expected a size, not negative"));
             }
-            Tree::Text(text) | Tree::Loose(text) => text.trim(),
+            Tree::Text(text) | Tree::Loose(text, _) => text.trim(),
             _ => return self.misfit("a size such as 64 KiB"),
         };
         let digits = text
@@ -226,7 +226,7 @@ impl<'a> Item<'a> {
                 .collect::<Vec<_>>()
                 .join(", ")
         };
-        let (Tree::Text(text) | Tree::Loose(text)) = &self.node.value else {
+        let (Tree::Text(text) | Tree::Loose(text, _)) = &self.node.value else {
             return self.misfit(&format!("one of {}", allowed()));
         };
         match words.iter().find(|(word, _)| word == text) {
@@ -258,7 +258,7 @@ impl<'a> Item<'a> {
     /// is split at commas.
     pub(super) fn list(&self) -> Vec<Item<'a>> {
         match &self.node.value {
-            Tree::List(items) => items
+            Tree::List(items) | Tree::Loose(_, items) if !items.is_empty() => items
                 .iter()
                 .enumerate()
                 .map(|(index, node)| Self {
@@ -268,21 +268,14 @@ impl<'a> Item<'a> {
                 })
                 .collect(),
             Tree::Table(_) => self.misfit("a list").unwrap_or_default(),
-            Tree::Null => Vec::new(),
+            Tree::Null | Tree::List(_) => Vec::new(),
             _ => vec![self.clone()],
         }
     }
 
     /// Texts of a list.
     pub(super) fn texts(&self) -> Vec<String> {
-        match &self.node.value {
-            Tree::Loose(text) => text
-                .split(',')
-                .map(|word| word.trim().to_owned())
-                .filter(|word| !word.is_empty())
-                .collect(),
-            _ => self.list().iter().filter_map(Self::filled_text).collect(),
-        }
+        self.list().iter().filter_map(Self::filled_text).collect()
     }
 
     /// The table, with each key once; keys are taken out of it, and what is left is unknown.

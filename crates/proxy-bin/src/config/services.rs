@@ -13,7 +13,7 @@ use super::{Gateway, gateway};
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Where requests are forwarded to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// Its name.
     pub name: String,

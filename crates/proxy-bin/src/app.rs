@@ -1,0 +1,275 @@
+//! A configuration, prepared: everything that a request needs and that can be known before it comes.
+
+use std::sync::Arc;
+
+use http::header;
+
+use crate::authenticate::{BrokerSettings, Brokers, BrokersError, Plugin, PluginError};
+use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
+use crate::forward::{Managed, Upstream, UpstreamError};
+use crate::keys::OwnKeys;
+use crate::routes::{Asked, Matched, Matcher, lax_readings};
+use crate::telemetry::{Metrics, RouteMetrics};
+
+/// A configuration as it runs. It never changes: a reload makes another.
+#[derive(Debug)]
+pub(crate) struct App {
+    settings: Settings,
+    services: usize,
+    matcher: Matcher,
+    routes: Vec<PreparedRoute>,
+    brokers: Brokers,
+    keys: Arc<OwnKeys>,
+    upstreams: Vec<(Service, Arc<Upstream>)>,
+}
+
+/// A route as it runs.
+#[derive(Debug)]
+pub(crate) struct PreparedRoute {
+    /// Its name.
+    pub(crate) name: String,
+    /// The plugin that is in force.
+    pub(crate) plugin: Option<Arc<Plugin>>,
+    /// Where its requests go.
+    pub(crate) upstream: Arc<Upstream>,
+    /// Whether the matched prefix is removed.
+    pub(crate) strip_path: bool,
+    /// Whether the client's `Host` goes upstream.
+    pub(crate) preserve_host: bool,
+    /// The headers that a client may not send to this route's upstream.
+    pub(crate) managed: Managed,
+    /// Its counters.
+    pub(crate) metrics: RouteMetrics,
+    /// Its paths, for those who read about it.
+    pub(crate) paths: Vec<String>,
+}
+
+/// A configuration that cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// A route's plugin cannot be prepared.
+    #[error("the plugin of route {route}: {source}")]
+    Plugin {
+        /// The route.
+        route: String,
+        /// Why.
+        source: PluginError,
+    },
+    /// A route's provider cannot be talked to.
+    #[error("the plugin of route {route}: {source}")]
+    Brokers {
+        /// The route.
+        route: String,
+        /// Why.
+        source: BrokersError,
+    },
+    /// A service cannot be forwarded to.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+impl App {
+    /// Prepares a configuration; what did not change since the one before is taken over, caches,
+    /// keys and connections with it.
+    ///
+    /// # Errors
+    /// If keys, TLS settings or names cannot be used.
+    pub(crate) fn prepare(
+        gateway: Gateway,
+        metrics: &Arc<Metrics>,
+        before: Option<&Self>,
+    ) -> Result<Self, PrepareError> {
+        let keys = match before {
+            Some(app) if app.keys.directory() == gateway.settings.state_dir => {
+                Arc::clone(&app.keys)
+            }
+            _ => Arc::new(OwnKeys::in_directory(&gateway.settings.state_dir)),
+        };
+        let mut making = Making {
+            settings: &gateway.settings,
+            metrics,
+            keys: &keys,
+            brokers: Brokers::after(before.map(|app| &app.brokers)),
+            used: Vec::new(),
+            plugins: Vec::new(),
+            upstreams: before.map_or_else(Vec::new, |app| app.upstreams.clone()),
+        };
+        let mut routes = Vec::with_capacity(gateway.routes.len());
+        for route in &gateway.routes {
+            let plugin = match &route.plugin {
+                Some(config) => Some(making.plugin(&route.name, config)?),
+                None => None,
+            };
+            routes.push(PreparedRoute {
+                name: route.name.clone(),
+                plugin,
+                upstream: making.upstream(&route.service)?,
+                strip_path: route.strip_path,
+                preserve_host: route.preserve_host,
+                managed: Managed::default(),
+                metrics: metrics.route(&route.name),
+                paths: route.paths.iter().map(shown).collect(),
+            });
+        }
+        protect(&mut routes);
+        let Making {
+            mut brokers,
+            used,
+            mut upstreams,
+            ..
+        } = making;
+        brokers.retain(&used);
+        upstreams.retain(|(service, _)| {
+            gateway
+                .routes
+                .iter()
+                .any(|route| *route.service == *service)
+        });
+        Ok(Self {
+            matcher: Matcher::new(&gateway.routes),
+            services: gateway.services,
+            settings: gateway.settings,
+            routes,
+            brokers,
+            keys,
+            upstreams,
+        })
+    }
+
+    /// The program's own settings.
+    #[must_use]
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How many services there are.
+    #[must_use]
+    pub(crate) const fn services(&self) -> usize {
+        self.services
+    }
+
+    /// The routes.
+    #[must_use]
+    pub(crate) fn routes(&self) -> &[PreparedRoute] {
+        &self.routes
+    }
+
+    /// The gateway's own keys.
+    #[must_use]
+    pub(crate) const fn keys(&self) -> &Arc<OwnKeys> {
+        &self.keys
+    }
+
+    /// The route that takes a request; a target that a laxer reader would route elsewhere, or
+    /// nowhere, has none.
+    ///
+    /// # Errors
+    /// If there is no route, or more than one reading.
+    pub(crate) fn route(&self, asked: &Asked<'_>) -> Result<(&PreparedRoute, Matched), Unrouted> {
+        let found = self.matcher.find(asked);
+        for reading in lax_readings(asked.path) {
+            let elsewhere = self.matcher.find(&Asked {
+                path: &reading,
+                ..*asked
+            });
+            if elsewhere.map(|matched| matched.route) != found.map(|matched| matched.route) {
+                return Err(Unrouted::Ambiguous);
+            }
+        }
+        found
+            .and_then(|matched| Some((self.routes.get(matched.route)?, matched)))
+            .ok_or(Unrouted::NoRoute)
+    }
+}
+
+/// Why a request has no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unrouted {
+    /// None fits.
+    NoRoute,
+    /// Another one fits for a reader that decodes the target differently.
+    Ambiguous,
+}
+
+/// What is made while a configuration is prepared.
+struct Making<'a> {
+    settings: &'a Settings,
+    metrics: &'a Arc<Metrics>,
+    keys: &'a OwnKeys,
+    brokers: Brokers,
+    used: Vec<BrokerSettings>,
+    plugins: Vec<(*const OidcPlugin, Arc<Plugin>)>,
+    upstreams: Vec<(Service, Arc<Upstream>)>,
+}
+
+impl Making<'_> {
+    /// Routes of one service or of the whole file share a plugin, and so does what is made of it.
+    fn plugin(
+        &mut self,
+        route: &str,
+        config: &Arc<OidcPlugin>,
+    ) -> Result<Arc<Plugin>, PrepareError> {
+        let made = self
+            .plugins
+            .iter()
+            .find(|(of, _)| std::ptr::eq(*of, Arc::as_ptr(config)));
+        if let Some((_, plugin)) = made {
+            return Ok(Arc::clone(plugin));
+        }
+        let settings = BrokerSettings::of(config, self.settings);
+        let broker = self
+            .brokers
+            .get(&settings, self.metrics)
+            .map_err(|source| PrepareError::Brokers {
+                route: route.to_owned(),
+                source,
+            })?;
+        self.used.push(settings);
+        let plugin =
+            Plugin::prepare(config, broker, self.keys).map_err(|source| PrepareError::Plugin {
+                route: route.to_owned(),
+                source,
+            })?;
+        let plugin = Arc::new(plugin);
+        self.plugins
+            .push((Arc::as_ptr(config), Arc::clone(&plugin)));
+        Ok(plugin)
+    }
+
+    fn upstream(&mut self, service: &Service) -> Result<Arc<Upstream>, PrepareError> {
+        if let Some((_, upstream)) = self.upstreams.iter().find(|(have, _)| have == service) {
+            return Ok(Arc::clone(upstream));
+        }
+        let upstream = Arc::new(Upstream::new(service)?);
+        self.upstreams
+            .push((service.clone(), Arc::clone(&upstream)));
+        Ok(upstream)
+    }
+}
+
+/// What any plugin writes may reach no upstream from a client, on whichever route: two routes may
+/// lead to one upstream. `Authorization` alone is left to upstreams on routes without a plugin,
+/// whose own it may be.
+fn protect(routes: &mut [PreparedRoute]) {
+    let everywhere: Vec<_> = routes
+        .iter()
+        .filter_map(|route| route.plugin.as_ref())
+        .flat_map(|plugin| plugin.written_upstream().cloned().collect::<Vec<_>>())
+        .filter(|name| *name != header::AUTHORIZATION)
+        .collect();
+    for route in routes {
+        let own = route
+            .plugin
+            .iter()
+            .flat_map(|plugin| plugin.written_upstream().cloned());
+        route.managed = Managed::new(everywhere.iter().cloned().chain(own));
+    }
+}
+
+fn shown(path: &RoutePath) -> String {
+    match path {
+        RoutePath::Prefix(prefix) => prefix.clone(),
+        RoutePath::Regex(regex) => format!("~{}", regex.as_str()),
+    }
+}

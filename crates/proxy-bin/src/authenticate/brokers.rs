@@ -1,0 +1,118 @@
+//! The brokers of a configuration: one for each way of talking to providers, all with one memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use jwks_cache::Policy;
+use oidc_broker::{Broker, BuildError, HttpTransport, Transport};
+
+use crate::config::{OidcPlugin, Settings};
+use crate::forward::{TlsSettings, TlsSettingsError, client_tls};
+use crate::telemetry::{IdpObserver, Metrics};
+
+/// What sets brokers apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokerSettings {
+    verify: bool,
+    timeout: Duration,
+    cooldown: Duration,
+    discovery_headers: Vec<(HeaderName, HeaderValue)>,
+    max_stale: Duration,
+    max_keys: usize,
+    max_bytes: usize,
+}
+
+impl BrokerSettings {
+    /// What a plugin asks for.
+    #[must_use]
+    pub(crate) fn of(plugin: &OidcPlugin, settings: &Settings) -> Self {
+        Self {
+            verify: plugin.ssl_verify,
+            timeout: plugin.timeout,
+            cooldown: plugin.rediscovery_lifetime,
+            discovery_headers: plugin.discovery_headers.clone(),
+            max_stale: settings.jwks_max_stale,
+            max_keys: settings.jwks_max_keys,
+            max_bytes: settings.jwks_max_bytes,
+        }
+    }
+}
+
+/// Brokers that cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokersError {
+    /// The TLS settings towards providers cannot be used.
+    #[error("TLS towards the identity provider: {0}")]
+    Tls(#[from] TlsSettingsError),
+    /// A broker cannot be made.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// All brokers, by their settings.
+///
+/// They share one memory, and pass it on to the brokers of the next configuration: two that were
+/// given the same refresh token would otherwise both send it.
+#[derive(Clone, Default)]
+pub(crate) struct Brokers {
+    /// Kept for its memory, whether or not a plugin uses it.
+    first: Option<Broker>,
+    by_settings: Vec<(BrokerSettings, Broker)>,
+}
+
+impl Brokers {
+    /// No brokers yet, with the memory and the documents of those before.
+    #[must_use]
+    pub(crate) fn after(before: Option<&Self>) -> Self {
+        before.cloned().unwrap_or_default()
+    }
+
+    /// The broker for these settings.
+    ///
+    /// # Errors
+    /// If one is needed and cannot be made.
+    pub(crate) fn get(
+        &mut self,
+        settings: &BrokerSettings,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Broker, BrokersError> {
+        if let Some((_, broker)) = self.by_settings.iter().find(|(have, _)| have == settings) {
+            return Ok(broker.clone());
+        }
+        let tls = TlsSettings {
+            verify: settings.verify,
+            authorities: Vec::new(),
+        };
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(client_tls(&tls)?));
+        let mut documents = Policy::default();
+        documents.cooldown = settings.cooldown;
+        documents.max_stale = settings.max_stale;
+        documents.limits.max_keys = settings.max_keys;
+        documents.limits.max_bytes = settings.max_bytes;
+        let mut builder = Broker::builder(transport)
+            .observer(Arc::new(IdpObserver(Arc::clone(metrics))))
+            .documents(documents)
+            .discovery_headers(settings.discovery_headers.clone())
+            .timeout(settings.timeout);
+        if let Some(first) = &self.first {
+            builder = builder.share_memory_with(first);
+        }
+        let broker = builder.build()?;
+        self.first.get_or_insert_with(|| broker.clone());
+        self.by_settings.push((settings.clone(), broker.clone()));
+        Ok(broker)
+    }
+
+    /// Forgets the brokers that no plugin uses any more; the memory stays.
+    pub(crate) fn retain(&mut self, used: &[BrokerSettings]) {
+        self.by_settings.retain(|(have, _)| used.contains(have));
+    }
+}
+
+impl std::fmt::Debug for Brokers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Brokers({})", self.by_settings.len())
+    }
+}

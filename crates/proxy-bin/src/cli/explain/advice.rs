@@ -1,0 +1,158 @@
+//! What a reason code means, and what to do about it.
+
+/// The reason in words, and the next thing to try. The most specific entry speaks.
+pub(super) fn of(code: &str) -> &'static str {
+    ADVICE
+        .iter()
+        .filter(|(prefix, _)| code.starts_with(prefix))
+        .max_by_key(|(prefix, _)| prefix.len())
+        .map_or("the log says more at level debug", |(_, advice)| advice)
+}
+
+const ADVICE: &[(&str, &str)] = &[
+    (
+        "authorization.",
+        "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
+    ),
+    (
+        "authorization.claims_unavailable",
+        "the access token is opaque, so that a required claim cannot be seen in it",
+    ),
+    (
+        "client.assertion_failed",
+        "the gateway could not sign its client assertion: check client_alg and client_jwk",
+    ),
+    (
+        "client.invalid_client",
+        "the provider refuses the gateway's own client: check client_id, client_secret and client_auth; for private_key_jwt, that the provider can fetch the gateway's JWKS",
+    ),
+    (
+        "client.invalid_request",
+        "the provider calls the gateway's request invalid: check token_post_args and what the client is set to require",
+    ),
+    (
+        "client.invalid_scope",
+        "the provider does not know one of scopes for this client",
+    ),
+    (
+        "client.unauthorized_client",
+        "the provider does not let this client use this grant, or its secret is wrong: check the client's settings at the provider",
+    ),
+    (
+        "client_credentials.refused",
+        "the provider refuses the caller's client id or secret",
+    ),
+    (
+        "credential.",
+        "what was sent cannot be a credential; the provider was not asked",
+    ),
+    (
+        "credential.missing",
+        "nothing was found where *_param_type and *_param_name say: check the name on the wire and auth_methods",
+    ),
+    (
+        "credential.repeated",
+        "the credential is given twice: which one counts would be anybody's guess",
+    ),
+    (
+        "discovery.",
+        "the discovery document cannot be used: open the issuer's /.well-known/openid-configuration",
+    ),
+    (
+        "discovery.issuer_mismatch",
+        "the discovery document names another issuer: set issuer to the name that it gives, host and port included",
+    ),
+    (
+        "gateway.too_many_flights",
+        "the gateway is at its bound of token requests under way",
+    ),
+    (
+        "id_token.",
+        "the provider issued an ID token that fails verification",
+    ),
+    (
+        "id_token.subject_changed",
+        "the refreshed ID token is about another subject: the answer is not believed",
+    ),
+    (
+        "password.invalid_grant",
+        "the provider refuses the user name or the password, or the account is not fully set up",
+    ),
+    ("provider.", "the provider did not give a usable answer"),
+    (
+        "provider.keys_unavailable",
+        "the provider's keys cannot be fetched: check jwks_uri and the network",
+    ),
+    (
+        "provider.redirected",
+        "the provider answers with a redirect, which is never followed: set issuer to the final address",
+    ),
+    (
+        "provider.timeout",
+        "the provider did not answer within timeout",
+    ),
+    (
+        "provider.unreachable",
+        "no connection to the provider: check issuer, DNS, the network, and its certificate (ssl_verify)",
+    ),
+    (
+        "refresh_token.client_mismatch",
+        "the refresh token was issued to another client: add that client to client_id, with its secret or key at the same place of the other lists",
+    ),
+    (
+        "refresh_token.invalid_grant",
+        "the provider refuses the refresh token: expired, revoked, used before, or its session has ended; the client has to sign in again",
+    ),
+    (
+        "refresh_token.invalid_scope",
+        "the refresh token's scope is no longer granted",
+    ),
+    (
+        "refresh_token.refused_before",
+        "the same refresh token was refused moments ago, and is not sent again for five seconds",
+    ),
+    (
+        "request.",
+        "the request is refused as it stands, before anything is decided on it",
+    ),
+    (
+        "request.no_route",
+        "no route fits: check paths, hosts, methods and headers of routes",
+    ),
+    (
+        "request.target_ambiguous",
+        "the target means another route to a reader that decodes %2F, %5C or ;parameters",
+    ),
+    (
+        "token.",
+        "the provider issued a token that fails verification",
+    ),
+    (
+        "token.expired",
+        "the provider issued a token that has expired: compare the clocks, or set leeway",
+    ),
+    (
+        "token.issued_in_future",
+        "the provider's clock is ahead: compare the clocks, or set leeway",
+    ),
+    (
+        "token.issuer_mismatch",
+        "the token names another issuer than the discovery document: a provider reached by two host names does that; set issuers_allowed",
+    ),
+    (
+        "token_response.",
+        "the token endpoint's answer is not what RFC 6749 says",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_advice_is_given() {
+        assert!(of("refresh_token.client_mismatch").contains("client_id"));
+        assert_ne!(of("token.expired"), of("token.wrong_type"));
+        assert_eq!(of("nothing.known"), "the log says more at level debug");
+    }
+}

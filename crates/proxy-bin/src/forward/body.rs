@@ -1,0 +1,310 @@
+//! Bodies on their way: from the client upstream, and from the upstream to the client. Frames are
+//! handed on as they come, trailers among them; nothing is copied, nothing is collected.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::error::ForwardError;
+use super::pool::Lease;
+
+/// How a request's body is getting on; shared between the body and whoever waits for the answer.
+#[derive(Debug)]
+pub(super) struct Progress {
+    begun: Instant,
+    /// Milliseconds after `begun` at which a frame was last taken.
+    last: AtomicU64,
+    state: AtomicU8,
+}
+
+const FLOWING: u8 = 0;
+const DONE: u8 = 1;
+const TOO_LARGE: u8 = 2;
+const CUT: u8 = 3;
+/// Nothing is there to be taken: it is the client that is slow.
+const STARVED: u8 = 4;
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
+            state: AtomicU8::new(FLOWING),
+        }
+    }
+
+    fn touch(&self) {
+        let passed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    fn end(&self, state: u8) {
+        self.touch();
+        self.state.store(state, Ordering::Release);
+    }
+
+    /// When a frame was last taken.
+    pub(super) fn last(&self) -> Instant {
+        self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    /// Whether the whole body was taken.
+    pub(super) fn is_done(&self) -> bool {
+        self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// Who is to blame when nothing moves any more.
+    pub(super) fn late(&self) -> ForwardError {
+        match self.state.load(Ordering::Acquire) {
+            DONE => ForwardError::ReadTimeout,
+            STARVED => ForwardError::BodyTimeout,
+            _ => ForwardError::WriteTimeout,
+        }
+    }
+
+    /// What is wrong with the client's side of it.
+    pub(super) fn fault(&self) -> Option<ForwardError> {
+        match self.state.load(Ordering::Acquire) {
+            TOO_LARGE => Some(ForwardError::BodyTooLarge),
+            CUT => Some(ForwardError::BodyCut),
+            _ => None,
+        }
+    }
+}
+
+/// A request's body on its way upstream.
+#[derive(Debug)]
+pub(crate) struct RequestBody(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Option<Bytes>),
+    Flowing {
+        body: Incoming,
+        left: u64,
+        progress: Arc<Progress>,
+    },
+}
+
+impl RequestBody {
+    /// No body.
+    #[must_use]
+    pub(crate) const fn empty() -> Self {
+        Self(Kind::Whole(None))
+    }
+
+    /// A body that was read already.
+    #[must_use]
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// A body as the client sends it, up to a bound.
+    #[must_use]
+    pub(crate) fn flowing(body: Incoming, limit: Option<u64>) -> Self {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Kind::Flowing {
+            body,
+            left: limit.unwrap_or(u64::MAX),
+            progress: Arc::new(Progress::new()),
+        })
+    }
+
+    /// The same body once more; `None` if it flows, and is gone once it was sent.
+    pub(super) fn again(&self) -> Option<Self> {
+        match &self.0 {
+            Kind::Whole(bytes) => Some(Self(Kind::Whole(bytes.clone()))),
+            Kind::Flowing { .. } => None,
+        }
+    }
+
+    pub(super) fn progress(&self) -> Option<Arc<Progress>> {
+        match &self.0 {
+            Kind::Whole(_) => None,
+            Kind::Flowing { progress, .. } => Some(Arc::clone(progress)),
+        }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = ForwardError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Flowing {
+                body,
+                left,
+                progress,
+            } => match Pin::new(&mut *body).poll_frame(context) {
+                Poll::Pending => {
+                    progress.state.store(STARVED, Ordering::Release);
+                    Poll::Pending
+                }
+                Poll::Ready(None) => {
+                    progress.end(DONE);
+                    Poll::Ready(None)
+                }
+                Poll::Ready(Some(Err(_))) => {
+                    progress.end(CUT);
+                    Poll::Ready(Some(Err(ForwardError::BodyCut)))
+                }
+                Poll::Ready(Some(Ok(frame))) => {
+                    let length = frame.data_ref().map_or(0, Bytes::len);
+                    let Some(rest) = left.checked_sub(length as u64) else {
+                        progress.end(TOO_LARGE);
+                        return Poll::Ready(Some(Err(ForwardError::BodyTooLarge)));
+                    };
+                    *left = rest;
+                    progress.end(if body.is_end_stream() { DONE } else { FLOWING });
+                    Poll::Ready(Some(Ok(frame)))
+                }
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Flowing { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Flowing { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// A response's body on its way to the client: the gateway's own, or the upstream's.
+#[derive(Debug)]
+pub(crate) struct Body(Source);
+
+#[derive(Debug)]
+enum Source {
+    Own(Option<Bytes>),
+    Upstream(Box<FromUpstream>),
+}
+
+#[derive(Debug)]
+struct FromUpstream {
+    body: Incoming,
+    /// The connection, which goes back to its pool when the body has ended.
+    lease: Option<Lease>,
+    /// How long the upstream may be silent.
+    patience: Duration,
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+impl Body {
+    /// A body of the gateway's own.
+    #[must_use]
+    pub(crate) fn own(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self(Source::Own((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    /// No body.
+    #[must_use]
+    pub(crate) const fn empty() -> Self {
+        Self(Source::Own(None))
+    }
+
+    pub(super) fn from_upstream(body: Incoming, lease: Option<Lease>, patience: Duration) -> Self {
+        if body.is_end_stream() {
+            if let Some(lease) = lease {
+                lease.give_back();
+            }
+            return Self::empty();
+        }
+        Self(Source::Upstream(Box::new(FromUpstream {
+            body,
+            lease,
+            patience,
+            silence: None,
+        })))
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = ForwardError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        match &mut self.0 {
+            Source::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Upstream(from) => from.poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Own(bytes) => bytes.is_none(),
+            // The connection goes back when the end is polled for.
+            Source::Upstream(from) => from.lease.is_none() && from.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Upstream(from) => from.body.size_hint(),
+        }
+    }
+}
+
+impl FromUpstream {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.silence = None;
+                if self.body.is_end_stream()
+                    && let Some(lease) = self.lease.take()
+                {
+                    lease.give_back();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(ForwardError::Cut)))
+            }
+            Poll::Ready(None) => {
+                if let Some(lease) = self.lease.take() {
+                    lease.give_back();
+                }
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let patience = self.patience;
+                let silence = self
+                    .silence
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+                ready!(silence.as_mut().poll(context));
+                self.lease = None;
+                Poll::Ready(Some(Err(ForwardError::ReadTimeout)))
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Connections to upstreams and the TLS that they use.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+/// Whom a TLS connection trusts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TlsSettings {
+    /// Whether the other side's certificate is checked.
+    pub(crate) verify: bool,
+    /// Files of authorities to trust instead of the system's.
+    pub(crate) authorities: Vec<PathBuf>,
+}
+
+/// TLS settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsSettingsError {
+    /// A file of authorities cannot be read.
+    #[error("the certificate authorities in {file} cannot be read")]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// A file holds no certificate.
+    #[error("there is no certificate in {0}")]
+    NoCertificate(PathBuf),
+    /// rustls refuses them.
+    #[error("the TLS settings are refused")]
+    Refused(#[from] rustls::Error),
+}
+
+/// The client side of TLS by these settings.
+///
+/// # Errors
+/// If authorities cannot be read.
+pub(crate) fn client_tls(settings: &TlsSettings) -> Result<ClientConfig, TlsSettingsError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
+    if !settings.verify {
+        let config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+            .with_no_client_auth();
+        return Ok(config);
+    }
+    let mut roots = RootCertStore::empty();
+    if settings.authorities.is_empty() {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    for file in &settings.authorities {
+        for certificate in read_certificates(file)? {
+            roots.add(certificate)?;
+        }
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The certificates of a PEM file.
+///
+/// # Errors
+/// If it cannot be read, or holds none.
+pub(crate) fn read_certificates(
+    file: &Path,
+) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
+    let unreadable = |source| TlsSettingsError::Authorities {
+        file: file.to_owned(),
+        source,
+    };
+    let certificates = CertificateDer::pem_file_iter(file)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    if certificates.is_empty() {
+        return Err(TlsSettingsError::NoCertificate(file.to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// Takes any certificate (`tls_verify: false`, `ssl_verify: false`); the handshake's own signatures
+/// are checked all the same.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,216 @@
+//! Header lines that are not handed on, and those that only the gateway may write.
+//! RFC 9110 §7.6.1 and §7.6.3; the contract: no client forges what the gateway injects.
+
+use http::Version;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Fields that concern one connection alone, whether `Connection` names them or not. `Trailer` and
+/// `TE` are made anew where trailers can be carried.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// What of a message's hop-by-hop fields matters for the next hop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HopByHop {
+    /// The protocol that is asked for, or switched to.
+    pub(crate) upgrade: Option<HeaderValue>,
+    /// Whether the other side takes trailers (`TE: trailers`).
+    pub(crate) trailers_taken: bool,
+    /// The trailers that were announced.
+    pub(crate) trailer: Option<HeaderValue>,
+}
+
+/// Removes what concerns this connection alone, and gives what has to be made anew of it.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
+    let mut kept = HopByHop::default();
+    if headers.contains_key(header::CONNECTION) {
+        let lines: Vec<HeaderValue> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .cloned()
+            .collect();
+        let mut upgrade = false;
+        for token in lines.iter().flat_map(tokens) {
+            upgrade |= token.eq_ignore_ascii_case(b"upgrade");
+            // Naming a field of the message's own framing or origin removes nothing.
+            if let Ok(name) = HeaderName::from_bytes(token)
+                && name != header::HOST
+                && name != header::CONTENT_LENGTH
+            {
+                if name == header::UPGRADE || name == header::TE || name == header::TRAILER {
+                    continue;
+                }
+                headers.remove(name);
+            }
+        }
+        if upgrade {
+            kept.upgrade = headers.get(header::UPGRADE).cloned();
+        }
+    }
+    if headers.contains_key(header::TE) {
+        kept.trailers_taken = headers
+            .get_all(header::TE)
+            .iter()
+            .flat_map(tokens)
+            .any(|token| token.eq_ignore_ascii_case(b"trailers"));
+    }
+    kept.trailer = headers.get(header::TRAILER).cloned();
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    kept
+}
+
+fn tokens(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+}
+
+/// `Via` for a message that was received by this protocol.
+#[must_use]
+pub(crate) fn via(version: Version) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        Version::HTTP_2 => "2 oidc-proxy",
+        Version::HTTP_10 => "1.0 oidc-proxy",
+        _ => "1.1 oidc-proxy",
+    })
+}
+
+/// The headers that only the gateway writes: whatever a client sends under these names, in any
+/// spelling, is removed before anything is injected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Managed(Vec<HeaderName>);
+
+impl Managed {
+    /// These headers, each once.
+    pub(crate) fn new(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let mut names: Vec<_> = names.into_iter().map(|name| hyphenated(&name)).collect();
+        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        names.dedup();
+        Self(names)
+    }
+
+    /// Removes them from a client's request: as they are, and with `_` in place of `-`, which some
+    /// upstreams take for the same.
+    pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
+        if self.0.is_empty() {
+            return;
+        }
+        for name in &self.0 {
+            headers.remove(name);
+        }
+        if headers.keys().any(|name| name.as_str().contains('_')) {
+            let aliases: Vec<HeaderName> = headers
+                .keys()
+                .filter(|name| name.as_str().contains('_') && self.0.contains(&hyphenated(name)))
+                .cloned()
+                .collect();
+            for alias in aliases {
+                headers.remove(alias);
+            }
+        }
+    }
+}
+
+fn hyphenated(name: &HeaderName) -> HeaderName {
+    if !name.as_str().contains('_') {
+        return name.clone();
+    }
+    HeaderName::try_from(name.as_str().replace('_', "-")).unwrap_or_else(|_| name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::try_from(*name).expect("a name"),
+                HeaderValue::try_from(*value).expect("a value"),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn what_concerns_one_connection_is_not_handed_on() {
+        let mut map = headers(&[
+            ("connection", "close, X-One"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+            ("keep-alive", "timeout=5"),
+            ("te", "gzip, trailers"),
+            ("trailer", "x-sum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "websocket"),
+            ("proxy-authorization", "Basic eA=="),
+            ("proxy-connection", "keep-alive"),
+            ("host", "a"),
+        ]);
+        let kept = remove_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("x-three", "3"), ("host", "a")]));
+        assert!(kept.trailers_taken);
+        assert_eq!(kept.trailer, Some(HeaderValue::from_static("x-sum")));
+        assert_eq!(kept.upgrade, None, "Connection does not name it");
+    }
+
+    #[test]
+    fn connection_cannot_remove_framing_or_host() {
+        let lines = [("host", "a"), ("content-length", "3")];
+        let mut map = headers(&lines);
+        map.insert(
+            "connection",
+            HeaderValue::from_static("host, content-length"),
+        );
+        remove_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&lines));
+    }
+
+    #[test]
+    fn an_upgrade_is_kept_if_connection_names_it() {
+        let mut map = headers(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+        ]);
+        let kept = remove_hop_by_hop(&mut map);
+        assert_eq!(kept.upgrade, Some(HeaderValue::from_static("websocket")));
+        assert!(map.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_managed_header_gets_through(
+            upper in proptest::collection::vec(any::<bool>(), 13),
+            underscore in any::<bool>(),
+        ) {
+            let name: String = "refresh-token"
+                .chars()
+                .zip(upper)
+                .map(|(c, up)| match c {
+                    '-' if underscore => '_',
+                    c if up => c.to_ascii_uppercase(),
+                    c => c,
+                })
+                .collect();
+            let mut map = headers(&[(&name, "forged"), ("x-other", "kept"), ("a_b", "kept")]);
+            Managed::new([HeaderName::from_static("refresh-token")]).remove_from(&mut map);
+            prop_assert_eq!(map, headers(&[("x-other", "kept"), ("a_b", "kept")]));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! From a decided request to the upstream and back: connections, headers, bodies, upgrades.
+//! Serves the contract's section on the proxy.
+
+mod body;
+mod connect;
+mod error;
+mod forwarded;
+mod headers;
+mod pool;
+mod upgrade;
+mod upstream;
+
+pub(crate) use body::{Body, RequestBody};
+pub use connect::TlsSettingsError;
+pub(crate) use connect::read_certificates;
+pub(crate) use connect::{TlsSettings, client_tls};
+pub(crate) use error::ForwardError;
+pub(crate) use forwarded::{ForwardedHeaders, Hop};
+pub(crate) use headers::{Managed, remove_hop_by_hop, via};
+pub(crate) use upgrade::{Upgrade, Upgrades};
+pub(crate) use upstream::Upstream;
+pub use upstream::UpstreamError;

@@ -1,0 +1,93 @@
+//! Upgraded connections: WebSocket and its like, relayed byte for byte. RFC 9110 §7.8.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A protocol that may be switched to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Upgrade(HeaderValue);
+
+impl Upgrade {
+    /// The protocol that is asked for; `None` if it is one that is not relayed: HTTP itself, by
+    /// which requests would get past the gateway unseen, and TLS, which would blind it.
+    #[must_use]
+    pub(crate) fn offered(value: HeaderValue) -> Option<Self> {
+        let text = value.to_str().ok()?;
+        let hidden = text.split(',').any(|protocol| {
+            let name = protocol.trim().split('/').next().unwrap_or_default();
+            ["h2c", "h2", "http", "tls"]
+                .iter()
+                .any(|hidden| name.eq_ignore_ascii_case(hidden))
+        });
+        (!hidden && !text.trim().is_empty()).then_some(Self(value))
+    }
+
+    /// The value of `Upgrade`.
+    #[must_use]
+    pub(crate) const fn value(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+/// The upgraded connections of a gateway, to be ended when it stops.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Upgrades {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Upgrades {
+    /// Relays between the two sides until one of them ends.
+    pub(crate) fn relay(&self, client: OnUpgrade, upstream: OnUpgrade) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let both = async {
+                let (client, upstream) = tokio::try_join!(client, upstream)?;
+                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                let moved = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+                tracing::debug!(?moved, "an upgraded connection ended");
+                Ok::<(), hyper::Error>(())
+            };
+            tokio::select! {
+                _ = both => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+
+    /// Waits for them to end by themselves, then ends them. Tells whether none had to be ended.
+    pub(crate) async fn drain(&self, patience: Duration) -> bool {
+        self.tasks.close();
+        let ended = tokio::time::timeout(patience, self.tasks.wait()).await;
+        self.stop.cancel();
+        self.tasks.wait().await;
+        ended.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_within_http_is_not_relayed() {
+        for (value, relayed) in [
+            ("websocket", true),
+            ("WebSocket", true),
+            ("h2c", false),
+            ("H2C", false),
+            ("websocket, h2c", false),
+            ("HTTP/2.0", false),
+            ("TLS/1.0", false),
+            ("", false),
+        ] {
+            let offered = Upgrade::offered(HeaderValue::from_static(value));
+            assert_eq!(offered.is_some(), relayed, "{value}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! One client connection, from its first byte to its end: HTTP/1.1 or HTTP/2, with TLS or without.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::watch::{Patience, Phase, Watched};
+use crate::forward::{Body, ForwardError, Hop};
+use crate::pipeline;
+use crate::shared::Shared;
+use crate::telemetry::{ConnectionId, RequestId};
+
+/// What is known of a connection, for each of its requests.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    peer: SocketAddr,
+    hop: Hop,
+    id: ConnectionId,
+    shard: usize,
+    phase: Arc<Phase>,
+}
+
+impl Connection {
+    fn new(shared: &Shared, peer: SocketAddr, port: u16, https: bool) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let app = shared.app();
+        let address = peer.ip().to_canonical();
+        let trusted = app
+            .settings()
+            .trusted_ips
+            .iter()
+            .any(|network| network.contains(&address));
+        Self {
+            peer,
+            hop: Hop::new(address, https, port, trusted),
+            id: ConnectionId::new(),
+            shard: NEXT.fetch_add(1, Ordering::Relaxed),
+            phase: Arc::new(Phase::default()),
+        }
+    }
+
+    /// The other side's address.
+    #[must_use]
+    pub(crate) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// What is told upstream of this hop.
+    #[must_use]
+    pub(crate) const fn hop(&self) -> &Hop {
+        &self.hop
+    }
+
+    /// The shard of kept connections that is tried first.
+    #[must_use]
+    pub(crate) const fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// The id of the connection's next request.
+    #[must_use]
+    pub(crate) fn next_request(&self) -> RequestId {
+        self.id.next_request()
+    }
+
+    /// Whether the target of the request that has just come had a fragment.
+    #[must_use]
+    pub(crate) fn take_fragment(&self) -> bool {
+        self.phase.take_fragment()
+    }
+
+    /// The connection carries another protocol from now on.
+    pub(crate) fn upgraded(&self) {
+        self.phase.upgrade();
+    }
+}
+
+/// Serves one connection until it ends, or until it is told to: then what is under way is
+/// finished first.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: u16,
+    tls: Option<Arc<ServerConfig>>,
+    stop: CancellationToken,
+) {
+    let _ = stream.set_nodelay(true);
+    let patience = shared.app().settings().timeouts.headers;
+    let Some(tls) = tls else {
+        let speaks_http2 = tokio::select! {
+            speaks = timeout(patience.max(shared.app().settings().timeouts.idle), begins_http2(&stream)) => speaks,
+            () = stop.cancelled() => return,
+        };
+        let connection = Connection::new(&shared, peer, port, false);
+        match speaks_http2 {
+            Ok(true) => http2(shared, connection, stream, stop).await,
+            Ok(false) => http1(shared, connection, stream, stop).await,
+            Err(_) => {}
+        }
+        return;
+    };
+    let stream = match timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "no TLS session");
+            return;
+        }
+        Err(_) => return,
+    };
+    let connection = Connection::new(&shared, peer, port, true);
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2(shared, connection, stream, stop).await;
+    } else {
+        http1(shared, connection, stream, stop).await;
+    }
+}
+
+/// RFC 9113 §3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether a client without TLS begins with the preface of HTTP/2.
+async fn begins_http2(stream: &TcpStream) -> bool {
+    let mut begun = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut begun).await {
+            Ok(0) | Err(_) => return false,
+            Ok(count) if begun[..count] != PREFACE[..count] => return false,
+            Ok(count) if count == PREFACE.len() => return true,
+            // A part of it: what was seen is seen again at once, so a pause is due.
+            Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+async fn http1(
+    shared: Arc<Shared>,
+    connection: Connection,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stop: CancellationToken,
+) {
+    let app = shared.app();
+    let (limits, timeouts) = (app.settings().limits, app.settings().timeouts);
+    drop(app);
+    let patience = Patience {
+        idle: timeouts.idle,
+        head: timeouts.headers,
+    };
+    let phase = Arc::clone(&connection.phase);
+    let stream = Watched::new(stream, Arc::clone(&phase), patience);
+    let connection = Arc::new(connection);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+        async move {
+            connection.phase.begin();
+            let response = pipeline::answer(&shared, &connection, request).await;
+            let phase = Arc::clone(&connection.phase);
+            Ok::<Response<Told>, Infallible>(response.map(|body| Told { body, phase }))
+        }
+    });
+    // The parser's own bound is wider than ours, so that each is answered by its own status.
+    let head = limits.request_line + limits.headers + 64 * 1024;
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.header_count)
+        .max_buf_size(head.max(8192))
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(serving);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = &mut serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+async fn http2(
+    shared: Arc<Shared>,
+    connection: Connection,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stop: CancellationToken,
+) {
+    let app = shared.app();
+    let (limits, timeouts) = (app.settings().limits, app.settings().timeouts);
+    drop(app);
+    let connection = Arc::new(connection);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+        async move { Ok::<_, Infallible>(pipeline::answer(&shared, &connection, request).await) }
+    });
+    let list = limits.request_line + limits.headers + 64 * limits.header_count;
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(Some(timeouts.idle))
+        .keep_alive_timeout(timeouts.headers)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            ended = &mut serving => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// A body whose end is told to the stream that watches the connection.
+struct Told {
+    body: Body,
+    phase: Arc<Phase>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.phase.end();
+    }
+}
+
+impl HttpBody for Told {
+    type Data = Bytes;
+    type Error = ForwardError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

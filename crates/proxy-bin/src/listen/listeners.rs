@@ -1,0 +1,236 @@
+//! The sockets that are listened on: opened, changed by a reload, closed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection;
+use super::tls::{ServerTlsError, server_tls};
+use crate::config::Settings;
+use crate::shared::Shared;
+
+/// A listener that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}{}", advice(.source))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its TLS settings cannot be used.
+    #[error("TLS of the listener {address}: {source}")]
+    Tls {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: ServerTlsError,
+    },
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program has it: stop that one, or set another address in gateway.listen"
+        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+        io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
+
+/// The listeners of a gateway.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    shared: Arc<Shared>,
+    open: BTreeMap<SocketAddr, Open>,
+    connections: TaskTracker,
+    bound: Arc<Semaphore>,
+    stop: CancellationToken,
+    cut: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Open {
+    local: SocketAddr,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    stop: CancellationToken,
+}
+
+impl Listeners {
+    /// None yet.
+    #[must_use]
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let bound = shared.app().settings().limits.connections;
+        Self {
+            shared,
+            open: BTreeMap::new(),
+            connections: TaskTracker::new(),
+            bound: Arc::new(Semaphore::new(bound)),
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+        }
+    }
+
+    /// Listens where these settings say, and nowhere else: opens what is new, closes what is not
+    /// wanted any more, and takes up new certificates. Connections that are open stay open.
+    ///
+    /// # Errors
+    /// If a listener cannot be opened; then nothing has changed.
+    pub(crate) async fn apply(&mut self, settings: &Settings) -> Result<(), ListenError> {
+        let mut wanted = Vec::new();
+        for listener in &settings.listen {
+            let address = listener.address;
+            let tls = listener
+                .tls
+                .as_ref()
+                .map(server_tls)
+                .transpose()
+                .map_err(|source| ListenError::Tls { address, source })?;
+            let socket = if self.open.contains_key(&address) {
+                None
+            } else {
+                let bound = TcpListener::bind(address).await;
+                Some(bound.map_err(|source| ListenError::Bind { address, source })?)
+            };
+            wanted.push((address, tls, socket));
+        }
+        self.open.retain(|address, open| {
+            let keep = wanted.iter().any(|(wanted, ..)| wanted == address);
+            if !keep {
+                open.stop.cancel();
+                tracing::info!(address = %open.local, "stopped listening");
+            }
+            keep
+        });
+        for (address, tls, socket) in wanted {
+            match (self.open.get(&address), socket) {
+                (Some(open), _) => open.tls.store(tls),
+                (None, Some(socket)) => self.open(address, tls, socket),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses that are listened on, with the ports that the system chose.
+    #[must_use]
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.values().map(|open| open.local).collect()
+    }
+
+    fn open(&mut self, address: SocketAddr, tls: Option<Arc<ServerConfig>>, socket: TcpListener) {
+        let local = socket.local_addr().unwrap_or(address);
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let open = Open {
+            local,
+            tls: Arc::new(ArcSwapOption::new(tls)),
+            stop: self.stop.child_token(),
+        };
+        let accepting = Accepting {
+            shared: Arc::clone(&self.shared),
+            socket,
+            port: local.port(),
+            tls: Arc::clone(&open.tls),
+            connections: self.connections.clone(),
+            bound: Arc::clone(&self.bound),
+            stop: open.stop.clone(),
+            stop_all: self.stop.clone(),
+            cut: self.cut.clone(),
+        };
+        tokio::spawn(accepting.run());
+        tracing::info!(address = %local, scheme, "listening on {scheme}://{local}");
+        self.open.insert(address, open);
+    }
+
+    /// Takes no more connections, lets requests under way finish, and ends what is left after
+    /// `patience`. Tells whether nothing had to be cut.
+    pub(crate) async fn drain(self, patience: Duration) -> bool {
+        self.stop.cancel();
+        self.connections.close();
+        let requests = async {
+            let finished = tokio::time::timeout(patience, self.connections.wait()).await;
+            self.cut.cancel();
+            self.connections.wait().await;
+            finished.is_ok()
+        };
+        let (requests, upgrades) = tokio::join!(requests, self.shared.upgrades().drain(patience));
+        requests && upgrades
+    }
+}
+
+struct Accepting {
+    shared: Arc<Shared>,
+    socket: TcpListener,
+    port: u16,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    connections: TaskTracker,
+    bound: Arc<Semaphore>,
+    /// Ends this listener.
+    stop: CancellationToken,
+    /// Ends every listener, and tells the connections.
+    stop_all: CancellationToken,
+    /// Ends the connections at once.
+    cut: CancellationToken,
+}
+
+/// How long accepting pauses when the system has no more descriptors.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Accepting {
+    async fn run(self) {
+        loop {
+            let permit = tokio::select! {
+                permit = Arc::clone(&self.bound).acquire_owned() => permit,
+                () = self.stop.cancelled() => return,
+            };
+            let Ok(permit) = permit else { return };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = self.stop.cancelled() => return,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // A client that was gone already is no reason to pause.
+                    if error.kind() != io::ErrorKind::ConnectionAborted {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    continue;
+                }
+            };
+            let (shared, tls, port) = (Arc::clone(&self.shared), self.tls.load_full(), self.port);
+            let (stop, cut) = (self.stop_all.child_token(), self.cut.clone());
+            self.connections.spawn(async move {
+                shared.metrics().connections().inc();
+                let counted = Counted(Arc::clone(&shared));
+                tokio::select! {
+                    () = connection::serve(shared, stream, peer, port, tls, stop) => {}
+                    () = cut.cancelled() => {}
+                }
+                drop((counted, permit));
+            });
+        }
+    }
+}
+
+struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.metrics().connections().dec();
+    }
+}

@@ -1,0 +1,449 @@
+//! The way of one request, top to bottom: frame → route → extract → decide → rewrite → forward.
+//! Serves the contract's section on what a request meets.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version, header};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use oidc_core::grant::Granted;
+use oidc_core::{CredentialKind, Denial, Fault, Reason};
+use token_extractors::Malformed;
+
+use crate::app::{App, PreparedRoute, Unrouted};
+use crate::forward::{
+    Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
+};
+use crate::framing::{self, BadRequest};
+use crate::listen::Connection;
+use crate::respond::{self, REQUEST_ID};
+use crate::routes::{Asked, BadTarget, Matched, normalise, upstream_path};
+use crate::shared::Shared;
+use crate::telemetry::RequestId;
+
+/// Answers one request, whatever comes of it.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    connection: &Connection,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let app = shared.app();
+    let in_flight = InFlight::begin(shared);
+    let mut story = Story::new(connection, request.method());
+    let outcome = Exchange {
+        app: &app,
+        shared,
+        connection,
+        story: &mut story,
+    }
+    .run(request)
+    .await;
+    drop(in_flight);
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(refusal) => {
+            shared.metrics().refused(refusal.reason);
+            story.reason = Some(refusal.reason);
+            refusal.response
+        }
+    };
+    response
+        .headers_mut()
+        .insert(REQUEST_ID, story.id.header_value());
+    if let Some(route) = story.route.and_then(|place| app.routes().get(place)) {
+        route.metrics.answered(response.status());
+    }
+    story.tell(&app, response.status(), begun);
+    response
+}
+
+/// A request that the gateway answers itself.
+struct Refusal {
+    reason: &'static str,
+    response: Response<Body>,
+}
+
+impl Refusal {
+    fn new(reason: &'static str, status: StatusCode) -> Box<Self> {
+        Box::new(Self {
+            reason,
+            response: respond::message(status, respond::words(status)),
+        })
+    }
+}
+
+type Outcome<T> = Result<T, Box<Refusal>>;
+
+/// One request on its way.
+struct Exchange<'a> {
+    app: &'a App,
+    shared: &'a Arc<Shared>,
+    connection: &'a Connection,
+    story: &'a mut Story,
+}
+
+impl<'a> Exchange<'a> {
+    async fn run(mut self, request: Request<Incoming>) -> Outcome<Response<Body>> {
+        let (mut parts, incoming) = request.into_parts();
+        let limits = &self.app.settings().limits;
+        let host = framing::check(&parts, limits, self.connection.take_fragment())
+            .map_err(Self::bad_request)?;
+        framing::name_host(&mut parts);
+        let path = normalise(parts.uri.path())
+            .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?
+            .into_owned();
+        self.story.path.clone_from(&path);
+        let https = self.connection.hop().is_https(&parts.headers);
+        let (route, matched) = self.route(&parts, &host, &path, https)?;
+        if limits
+            .body
+            .is_some_and(|most| framing::declared_length(&parts.headers) > Some(most))
+        {
+            return Err(Refusal::new(
+                ForwardError::BodyTooLarge.code(),
+                StatusCode::PAYLOAD_TOO_LARGE,
+            ));
+        }
+        let on_upgrade = parts.extensions.remove::<OnUpgrade>();
+        parts.extensions.clear();
+        let client_version = parts.version;
+        let (granted, body) = self.authenticate(route, &mut parts, incoming).await?;
+        let upgrade = self.rewrite(route, &matched, &path, &mut parts, granted.as_deref());
+        let on_upgrade = upgrade.as_ref().and(on_upgrade);
+        let trailers = parts.headers.contains_key(header::TE);
+        let answer = route
+            .upstream
+            .send(parts, body, self.connection.shard())
+            .await
+            .map_err(|error| {
+                tracing::debug!(request_id = %self.story.id, %error, "not forwarded");
+                Refusal::new(error.code(), error.status())
+            })?;
+        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let mut response = answer.into_upgrade();
+            let Some(client) = on_upgrade else {
+                // Nobody asked for another protocol: what follows would be read as answers.
+                return Err(Refusal::new(
+                    ForwardError::Malformed.code(),
+                    StatusCode::BAD_GATEWAY,
+                ));
+            };
+            let upstream = hyper::upgrade::on(&mut response);
+            self.shared.upgrades().relay(client, upstream);
+            self.connection.upgraded();
+            let mut response = response.map(|_| Body::empty());
+            let kept = remove_hop_by_hop(response.headers_mut());
+            if let Some(protocol) = kept.upgrade.or_else(|| upgrade.map(|u| u.value().clone())) {
+                let headers = response.headers_mut();
+                headers.insert(
+                    header::CONNECTION,
+                    http::HeaderValue::from_static("Upgrade"),
+                );
+                headers.insert(header::UPGRADE, protocol);
+            }
+            return Ok(response);
+        }
+        let mut response = answer.into_response();
+        let received = response.version();
+        *response.version_mut() = Version::HTTP_11;
+        let kept = remove_hop_by_hop(response.headers_mut());
+        let headers = response.headers_mut();
+        headers.append(header::VIA, via(received));
+        // A client that takes trailers is told of those to come; hyper sends no others.
+        if trailers
+            && client_version != Version::HTTP_10
+            && let Some(trailer) = kept.trailer
+        {
+            headers.insert(header::TRAILER, trailer);
+        }
+        if let (Some(plugin), Some(granted)) = (&route.plugin, &granted) {
+            plugin.write_downstream(granted, headers);
+        }
+        Ok(response)
+    }
+
+    fn bad_request(bad: BadRequest) -> Box<Refusal> {
+        let mut refusal = Refusal::new(bad.code(), bad.status());
+        if bad.ends_connection() {
+            refusal
+                .response
+                .headers_mut()
+                .insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        refusal
+    }
+
+    /// The route, if the client came to it by a protocol that it takes.
+    fn route(
+        &mut self,
+        parts: &Parts,
+        host: &str,
+        path: &str,
+        https: bool,
+    ) -> Outcome<(&'a PreparedRoute, Matched)> {
+        let asked = Asked {
+            method: &parts.method,
+            host,
+            path,
+            headers: &parts.headers,
+            https,
+        };
+        let (route, matched) = self.app.route(&asked).map_err(|unrouted| match unrouted {
+            Unrouted::Ambiguous => {
+                Refusal::new(BadTarget::Ambiguous.code(), StatusCode::BAD_REQUEST)
+            }
+            Unrouted::NoRoute => Box::new(Refusal {
+                reason: "request.no_route",
+                response: respond::message(
+                    StatusCode::NOT_FOUND,
+                    "no Route matched with those values",
+                ),
+            }),
+        })?;
+        self.story.route = Some(matched.route);
+        if matched.needs_https {
+            let mut response =
+                respond::message(StatusCode::UPGRADE_REQUIRED, "Please use HTTPS protocol");
+            let headers = response.headers_mut();
+            headers.insert(
+                header::CONNECTION,
+                http::HeaderValue::from_static("Upgrade"),
+            );
+            headers.insert(
+                header::UPGRADE,
+                http::HeaderValue::from_static("TLS/1.2, HTTP/1.1"),
+            );
+            return Err(Box::new(Refusal {
+                reason: "request.needs_https",
+                response,
+            }));
+        }
+        Ok((route, matched))
+    }
+
+    /// Finds the credential, removes it, and trades it.
+    async fn authenticate(
+        &mut self,
+        route: &PreparedRoute,
+        parts: &mut Parts,
+        incoming: Incoming,
+    ) -> Outcome<(Option<Arc<Granted>>, RequestBody)> {
+        let settings = self.app.settings();
+        let body_limit = settings.limits.body;
+        let Some(plugin) = &route.plugin else {
+            return Ok((None, RequestBody::flowing(incoming, body_limit)));
+        };
+        let extractor = plugin.extractor();
+        let format = extractor
+            .needs_body(&parts.headers)
+            .filter(|_| !hyper::body::Body::is_end_stream(&incoming));
+        let (mut whole, mut flowing) = (None, None);
+        match format {
+            Some(format) => {
+                let bytes = framing::collect(incoming, parts, settings)
+                    .await
+                    .map_err(|error| Refusal::new(error.code(), error.status()))?;
+                whole = Some((format, bytes));
+            }
+            None => flowing = Some(incoming),
+        }
+        let read = whole.as_ref().map(|(format, bytes)| (*format, &bytes[..]));
+        let extraction = extractor
+            .extract(parts, read)
+            .map_err(|malformed| self.deny(plugin.refusals(), &malformed_denial(malformed)))?;
+        let edits = extraction.edits;
+        edits.apply_to_headers(&mut parts.headers);
+        if let Some(query) = parts.uri.query().and_then(|query| edits.query(query)) {
+            parts.uri = framing::with_query(&parts.uri, &query);
+        }
+        let body = match (whole, flowing) {
+            (Some((format, bytes)), _) => {
+                let bytes = edits.body(format, &bytes).map_or(bytes, Bytes::from);
+                parts
+                    .headers
+                    .insert(header::CONTENT_LENGTH, bytes.len().into());
+                RequestBody::whole(bytes)
+            }
+            (None, Some(incoming)) => RequestBody::flowing(incoming, body_limit),
+            (None, None) => RequestBody::empty(),
+        };
+        if plugin.lets_through(&parts.method) {
+            return Ok((None, body));
+        }
+        let Some(found) = extraction.found else {
+            let denial = Denial::new(Reason::CredentialMissing);
+            return Err(self.deny(plugin.refusals(), &denial));
+        };
+        self.story.kind = Some(found.credential.kind());
+        let granted = plugin
+            .authenticate(found.credential, extraction.client_arg.as_deref())
+            .await
+            .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
+        Ok((Some(granted), body))
+    }
+
+    fn deny(&mut self, refusals: &respond::Refusals, denial: &Denial) -> Box<Refusal> {
+        self.story.denial = Some(denial.clone());
+        Box::new(Refusal {
+            reason: denial.reason().code(),
+            response: refusals.answer(denial),
+        })
+    }
+
+    /// Makes the request that goes upstream of the one that came.
+    fn rewrite(
+        &self,
+        route: &PreparedRoute,
+        matched: &Matched,
+        path: &str,
+        parts: &mut Parts,
+        granted: Option<&Granted>,
+    ) -> Option<Upgrade> {
+        let kept = remove_hop_by_hop(&mut parts.headers);
+        route.managed.remove_from(&mut parts.headers);
+        framing::join_cookies(parts);
+        let headers = &mut parts.headers;
+        // The gateway has asked for the body itself.
+        headers.remove(header::EXPECT);
+        let host = headers.remove(header::HOST);
+        ForwardedHeaders {
+            host: host.as_ref(),
+            path,
+            prefix: route
+                .strip_path
+                .then(|| path.get(..matched.length))
+                .flatten(),
+        }
+        .write(self.connection.hop(), headers);
+        headers.append(header::VIA, via(parts.version));
+        headers.insert(REQUEST_ID, self.story.id.header_value());
+        let to = if route.preserve_host { host } else { None };
+        headers.insert(
+            header::HOST,
+            to.unwrap_or_else(|| route.upstream.host().clone()),
+        );
+        let upgrade = kept.upgrade.and_then(Upgrade::offered);
+        if let Some(upgrade) = &upgrade {
+            headers.insert(
+                header::CONNECTION,
+                http::HeaderValue::from_static("Upgrade"),
+            );
+            headers.insert(header::UPGRADE, upgrade.value().clone());
+        } else if kept.trailers_taken {
+            headers.insert(header::TE, http::HeaderValue::from_static("trailers"));
+        }
+        if let Some(trailer) = kept.trailer {
+            headers.insert(header::TRAILER, trailer);
+        }
+        if let (Some(plugin), Some(granted)) = (&route.plugin, granted) {
+            plugin.write_upstream(granted, headers);
+        }
+        let upstream = upstream_path(
+            route.upstream.base_path(),
+            path,
+            matched.length,
+            route.strip_path,
+        );
+        parts.uri = framing::with_path(&upstream, parts.uri.query());
+        parts.version = Version::HTTP_11;
+        upgrade
+    }
+}
+
+fn malformed_denial(malformed: Malformed) -> Denial {
+    Denial::new(Reason::CredentialMalformed(malformed.code()))
+}
+
+/// What is told of a request when it has been answered. Never a query, never a credential.
+struct Story {
+    id: RequestId,
+    peer: std::net::SocketAddr,
+    method: Method,
+    path: String,
+    /// Place of the route among the configuration's.
+    route: Option<usize>,
+    kind: Option<CredentialKind>,
+    denial: Option<Denial>,
+    reason: Option<&'static str>,
+}
+
+impl Story {
+    fn new(connection: &Connection, method: &Method) -> Self {
+        Self {
+            id: connection.next_request(),
+            peer: connection.peer(),
+            method: method.clone(),
+            path: String::new(),
+            route: None,
+            kind: None,
+            denial: None,
+            reason: None,
+        }
+    }
+
+    fn tell(&self, app: &App, status: StatusCode, begun: Instant) {
+        let route = self
+            .route
+            .and_then(|place| app.routes().get(place))
+            .map(|route| route.name.as_str());
+        let duration_ms =
+            u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX) as f64 / 1e3;
+        let credential = self.kind.map(CredentialKind::name);
+        let hint = self.denial.as_ref().and_then(Denial::hint);
+        let ours = self
+            .denial
+            .as_ref()
+            .is_some_and(|denial| denial.reason().fault() != Fault::Caller);
+        if ours || (self.reason.is_some() && status.is_server_error()) {
+            tracing::warn!(
+                target: "access",
+                request_id = %self.id,
+                peer = %self.peer,
+                method = %self.method,
+                path = self.path,
+                route,
+                credential,
+                status = status.as_u16(),
+                reason = self.reason,
+                provider_says = hint,
+                duration_ms,
+                "answered by the gateway"
+            );
+        } else {
+            tracing::info!(
+                target: "access",
+                request_id = %self.id,
+                peer = %self.peer,
+                method = %self.method,
+                path = self.path,
+                route,
+                credential,
+                status = status.as_u16(),
+                reason = self.reason,
+                provider_says = hint,
+                duration_ms,
+                "answered"
+            );
+        }
+    }
+}
+
+/// Counts a request while it has no answer.
+struct InFlight<'a>(&'a Shared);
+
+impl<'a> InFlight<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.metrics().in_flight().inc();
+        Self(shared)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics().in_flight().dec();
+    }
+}

@@ -1,0 +1,204 @@
+//! The gateway's own answers: the contract's table of answers, RFC 6750 §3 for the challenge.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+use oidc_core::{Challenge, Denial, Fault};
+use serde_json::json;
+
+use crate::forward::Body;
+
+/// The media type of Kong's answers.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// An answer with a message.
+#[must_use]
+pub(crate) fn message(status: StatusCode, message: &str) -> Response<Body> {
+    with_json(status, json!({ "message": message }).to_string())
+}
+
+/// The words that go with a status, where nobody configured others.
+#[must_use]
+pub(crate) fn words(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "Bad request",
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::REQUEST_TIMEOUT => "Request timeout",
+        StatusCode::PAYLOAD_TOO_LARGE => "Request body too large",
+        StatusCode::URI_TOO_LONG => "Request line too long",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "Request header too large",
+        StatusCode::BAD_GATEWAY => "Bad gateway",
+        StatusCode::SERVICE_UNAVAILABLE => "Service unavailable",
+        StatusCode::GATEWAY_TIMEOUT => "Gateway timeout",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    }
+}
+
+fn with_json(status: StatusCode, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::own(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// How refusals are answered on one route; prepared once.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusals {
+    unauthorized: String,
+    forbidden: String,
+    display_errors: bool,
+    plain: HeaderValue,
+    invalid_token: HeaderValue,
+    insufficient_scope: HeaderValue,
+}
+
+impl Refusals {
+    /// Answers with these words and this realm.
+    #[must_use]
+    pub(crate) fn new(
+        realm: &str,
+        unauthorized: &str,
+        forbidden: &str,
+        display_errors: bool,
+        expose_error_code: bool,
+    ) -> Self {
+        let challenge = |error: Option<&str>| {
+            // RFC 9110 §5.6.4: what would end the quoted string is escaped.
+            let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
+            let text = match error.filter(|_| expose_error_code) {
+                Some(error) => format!("Bearer realm=\"{realm}\", error=\"{error}\""),
+                None => format!("Bearer realm=\"{realm}\""),
+            };
+            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+        };
+        Self {
+            unauthorized: unauthorized.to_owned(),
+            forbidden: forbidden.to_owned(),
+            display_errors,
+            plain: challenge(None),
+            invalid_token: challenge(Some("invalid_token")),
+            insufficient_scope: challenge(Some("insufficient_scope")),
+        }
+    }
+
+    /// The answer to a refused request.
+    #[must_use]
+    pub(crate) fn answer(&self, denial: &Denial) -> Response<Body> {
+        let reason = denial.reason();
+        let status = reason.status();
+        let words = match status {
+            StatusCode::UNAUTHORIZED => &self.unauthorized,
+            StatusCode::FORBIDDEN => &self.forbidden,
+            status => words(status),
+        };
+        // Only the caller's own mistakes are the caller's business.
+        let mut response = if self.display_errors && reason.fault() == Fault::Caller {
+            let body = json!({ "message": words, "reason": reason.code() });
+            with_json(status, body.to_string())
+        } else {
+            message(status, words)
+        };
+        let challenge = match reason.challenge() {
+            Challenge::None => None,
+            Challenge::Plain => Some(&self.plain),
+            Challenge::InvalidToken => Some(&self.invalid_token),
+            Challenge::InsufficientScope => Some(&self.insufficient_scope),
+        };
+        let headers = response.headers_mut();
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+        }
+        if let Some(after) = denial.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds(after));
+        }
+        response
+    }
+}
+
+/// RFC 9110 §10.2.3: whole seconds, and never none.
+fn seconds(duration: Duration) -> HeaderValue {
+    HeaderValue::from(duration.as_secs().max(1))
+}
+
+/// The header in which a request's id goes both ways.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt as _;
+    use oidc_core::Reason;
+
+    async fn shown(response: Response<Body>) -> String {
+        let (parts, body) = response.into_parts();
+        let header = |name| {
+            parts
+                .headers
+                .get(name)
+                .map_or("-", |value: &HeaderValue| value.to_str().expect("text"))
+        };
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        format!(
+            "{} | {} | {} | {}",
+            parts.status.as_u16(),
+            header(header::WWW_AUTHENTICATE),
+            header(header::RETRY_AFTER),
+            std::str::from_utf8(&bytes).expect("text")
+        )
+    }
+
+    #[tokio::test]
+    async fn each_refusal_has_its_answer() {
+        let refusals = Refusals::new("idp.test", "Unauthorized", "Forbidden", false, true);
+        for (reason, expected) in [
+            (
+                Reason::CredentialMissing,
+                r#"401 | Bearer realm="idp.test" | - | {"message":"Unauthorized"}"#,
+            ),
+            (
+                Reason::RefreshTokenRefused,
+                r#"401 | Bearer realm="idp.test", error="invalid_token" | - | {"message":"Unauthorized"}"#,
+            ),
+            (
+                Reason::PasswordRefused,
+                r#"401 | Bearer realm="idp.test" | - | {"message":"Unauthorized"}"#,
+            ),
+            (
+                Reason::CredentialMalformed("credential.repeated"),
+                r#"400 | - | - | {"message":"Bad request"}"#,
+            ),
+            (
+                Reason::ScopeMissing,
+                r#"403 | Bearer realm="idp.test", error="insufficient_scope" | - | {"message":"Forbidden"}"#,
+            ),
+            (
+                Reason::ClientRefused,
+                r#"502 | - | - | {"message":"Bad gateway"}"#,
+            ),
+            (
+                Reason::ProviderTimeout,
+                r#"503 | - | 5 | {"message":"Service unavailable"}"#,
+            ),
+        ] {
+            let shown = shown(refusals.answer(&Denial::new(reason))).await;
+            assert_eq!(shown, expected, "{reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reason_is_shown_only_where_asked_and_only_of_the_callers_fault() {
+        let refusals = Refusals::new("idp.test", "No", "Never", true, false);
+        let refused = Denial::new(Reason::RefreshTokenRefused).with_hint("of the provider");
+        assert_eq!(
+            shown(refusals.answer(&refused)).await,
+            r#"401 | Bearer realm="idp.test" | - | {"message":"No","reason":"refresh_token.invalid_grant"}"#
+        );
+        assert_eq!(
+            shown(refusals.answer(&Denial::new(Reason::ClientRefused))).await,
+            r#"502 | - | - | {"message":"Bad gateway"}"#
+        );
+    }
+}
