@@ -33,6 +33,28 @@ pub enum Error {
         /// The server's own words, as far as they are an error message.
         text: String,
     },
+    /// Something that the kit needs is not on this machine.
+    #[error("{0}")]
+    Missing(String),
+    /// A program or a file operation failed.
+    #[error("{doing}: {reason}")]
+    Tool {
+        /// What the kit was doing.
+        doing: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server does not call itself by the address that it is asked at.
+    #[error(
+        "the server calls itself {found} where {asked} was asked: it has a fixed host name; start \
+         it without --hostname and with --hostname-strict=false"
+    )]
+    FixedHostName {
+        /// The issuer in its discovery document.
+        found: String,
+        /// The issuer expected.
+        asked: String,
+    },
     /// A test asked for something that the realm does not have.
     #[error("the realm has no {0}")]
     Unknown(String),

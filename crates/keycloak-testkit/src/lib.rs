@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod admin;
 mod call;
 mod clock;
 mod echo;
 mod embedded;
 mod error;
 mod http_client;
+mod keycloak;
 pub mod keys;
 mod provider;
 mod random;
@@ -18,6 +20,7 @@ pub use call::{CallError, ClientLogin, Refusal, Reply, TokenCall, Tokens, claims
 pub use echo::{EchoRequest, EchoUpstream};
 pub use embedded::{EmbeddedIdp, EmbeddedRealm};
 pub use error::Error;
+pub use keycloak::{Backend, Keycloak, KeycloakRealm, StartError, VERSION};
 pub use provider::IdentityProvider;
 pub use realm::{Client, ClientAuthentication, ClientKeys, Realm, User, realm_file};
 /// What the seed realm consists of, by name.

@@ -1,4 +1,5 @@
 //! The echo upstream: what it answers, and what it remembers.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use http::Request;

@@ -1,4 +1,5 @@
 //! Faults on the wire of the embedded provider, as a client meets them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ pub use gate::Gate;
 pub use record::TokenRequest;
 
 pub(crate) use accept::accept;
-pub(crate) use listener::{AnswerFuture, Responder, Wire};
+pub(crate) use listener::{AnswerFuture, Gone, Responder, Wire};
 pub(crate) use record::basic;
 pub(crate) use watch::Watch;
 

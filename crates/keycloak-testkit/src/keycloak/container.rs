@@ -1,0 +1,175 @@
+//! The official image in a container engine.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use testcontainers::core::client::docker_client_instance;
+use testcontainers::core::{IntoContainerPort as _, WaitFor};
+use testcontainers::runners::AsyncRunner as _;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as _};
+
+use super::VERSION;
+use super::backend::{No, is_ready};
+use super::guard::Guard;
+use crate::admin::Admin;
+use crate::http_client::HttpClient;
+use crate::random;
+
+const IMAGE: &str = "quay.io/keycloak/keycloak";
+
+/// How long an engine may take to answer at all.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+
+/// How long the image may take to be fetched, and the container to be made.
+const PULL_TIME: Duration = Duration::from_secs(900);
+
+/// How long the server may take to answer: in a container it builds itself first.
+const START_TIME: Duration = Duration::from_secs(300);
+
+/// The port inside of a container that has a network of its own.
+const INNER_PORT: u16 = 8080;
+
+/// A server in a container. It is removed when this is dropped, or when this process ends.
+pub(super) struct Running {
+    admin: Admin,
+    _guard: Guard,
+    _container: ContainerAsync<GenericImage>,
+}
+
+impl Running {
+    pub(super) fn admin(&self) -> Admin {
+        self.admin.clone()
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts a container and waits until its server answers.
+pub(super) async fn start(port: u16) -> Result<Running, No> {
+    let client = probe().await?;
+    let password = random::hex(16);
+    // On Linux the server shares the host's network, so that it reaches what tests listen with on
+    // 127.0.0.1: a client's keys, for example.
+    let shares_network = cfg!(target_os = "linux");
+    let chosen = if port == 0 { free_port()? } else { port };
+    let request = request(shares_network, chosen, &password);
+    let started = tokio::time::timeout(PULL_TIME, request.start()).await;
+    let container = match started {
+        Ok(Ok(container)) => container,
+        Ok(Err(error)) => {
+            return Err(No::Absent(format!(
+                "{IMAGE}:{VERSION} cannot be run ({error}); fetch it with: docker pull {IMAGE}:{VERSION}"
+            )));
+        }
+        Err(_) => {
+            let time = PULL_TIME.as_secs();
+            return Err(No::Absent(format!(
+                "{IMAGE}:{VERSION} was not there after {time} s"
+            )));
+        }
+    };
+    let guard = removal(container.id())?;
+    let base = format!("http://127.0.0.1:{chosen}");
+    let http = HttpClient::new();
+    let deadline = Instant::now() + START_TIME;
+    while !is_ready(&http, &base).await {
+        let lives = client.inspect_container(container.id(), None).await;
+        let lives = lives
+            .ok()
+            .and_then(|container| container.state?.running)
+            .unwrap_or_default();
+        if !lives || Instant::now() > deadline {
+            let log = container.stdout_to_vec().await.unwrap_or_default();
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let last = super::distribution::last_lines(&log, 12);
+            return Err(No::Failed(format!(
+                "the server in the container does not answer; its last words:\n{last}"
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(Running {
+        admin: Admin::new(base, "admin", password),
+        _guard: guard,
+        _container: container,
+    })
+}
+
+/// An engine that answers at once; without one there is nothing to wait for.
+async fn probe() -> Result<testcontainers::bollard::Docker, No> {
+    let absent = |reason: &str| {
+        No::Absent(format!(
+            "no container engine answers ({reason}); start one, or set DOCKER_HOST"
+        ))
+    };
+    let asked = tokio::time::timeout(PROBE_TIME, async {
+        let client = docker_client_instance()
+            .await
+            .map_err(|error| absent(&error.to_string()))?;
+        client
+            .ping()
+            .await
+            .map_err(|error| absent(&error.to_string()))?;
+        Ok(client)
+    });
+    asked
+        .await
+        .unwrap_or_else(|_| Err(absent(&format!("not in {} s", PROBE_TIME.as_secs()))))
+}
+
+fn request(shares_network: bool, port: u16, password: &str) -> ContainerRequest<GenericImage> {
+    let image = GenericImage::new(IMAGE, VERSION).with_wait_for(WaitFor::Nothing);
+    let inner = if shares_network { port } else { INNER_PORT };
+    let host = if shares_network {
+        "127.0.0.1"
+    } else {
+        "0.0.0.0"
+    };
+    // Everything on one port: the management port could be taken on a shared network.
+    let command = [
+        "start-dev".to_owned(),
+        "--db=dev-mem".to_owned(),
+        "--cache=local".to_owned(),
+        format!("--http-host={host}"),
+        format!("--http-port={inner}"),
+    ];
+    let request = if shares_network {
+        image.with_cmd(command).with_network("host")
+    } else {
+        image.with_cmd(command).with_mapped_port(port, inner.tcp())
+    };
+    request
+        .with_env_var("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
+        .with_env_var("KC_BOOTSTRAP_ADMIN_PASSWORD", password)
+        .with_startup_timeout(START_TIME)
+}
+
+/// Removes the container when this process ends: engines do not notice that by themselves.
+fn removal(id: &str) -> Result<Guard, No> {
+    let program = ["docker", "podman"].into_iter().find(|program| {
+        let found = std::process::Command::new(program)
+            .arg("--version")
+            .output();
+        found.is_ok_and(|output| output.status.success())
+    });
+    let program = program.ok_or_else(|| {
+        No::Absent(
+            "neither docker nor podman is there to remove the container afterwards".to_owned(),
+        )
+    })?;
+    Guard::afterwards(program, &["rm", "--force", "--volumes", id])
+        .map_err(|error| No::Failed(error.to_string()))
+}
+
+fn free_port() -> Result<u16, No> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| No::Failed(error.to_string()))
+}
