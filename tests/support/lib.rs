@@ -1,1 +1,13 @@
-//! What every end-to-end test needs.
+//! What the end-to-end tests stand on: a provider, an upstream, a gateway between them, a client.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod client;
+mod config;
+mod gateway;
+mod world;
+
+pub use client::{Answer, Client, Request};
+pub use config::Config;
+pub use gateway::Gateway;
+pub use world::{APP, APP_SECRET, World, WorldBuilder};

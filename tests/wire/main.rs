@@ -1,0 +1,1 @@
+//! What the gateway does on the wire, byte by byte.
