@@ -236,7 +236,8 @@ impl Broker {
         match step {
             Step::Flight(state) => {
                 let now = (self.shared.clock)();
-                let found = match self.shared.memory.recall(&state.key(), now) {
+                let remembered = self.shared.memory.remembered(&state.key());
+                let found = match remembered.map(|remembered| remembered.recall(now)) {
                     Some(Recall::Serve { granted, .. }) => Found::Result(granted),
                     Some(Recall::Refresh(_) | Recall::Verify(_)) => Found::Successor,
                     Some(Recall::Refuse(denial)) => Found::Refusal(denial),

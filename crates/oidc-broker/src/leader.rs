@@ -134,7 +134,7 @@ impl Shared {
         let error = match found {
             Ok(Ok(keys)) => {
                 *tried = Some(Arc::clone(&keys));
-                return state.found(&keys);
+                return state.found(&keys, (self.clock)());
             }
             Ok(Err(error)) => error,
             Err(_) => CacheError::Fetch(FetchError::Timeout),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use oidc_core::flight::{Entered, FlightTable};
 use oidc_core::grant::{Granted, Remember};
-use oidc_core::rotation::{Recall, Remembered, Successor};
+use oidc_core::rotation::{Remembered, newest};
 use oidc_core::{Denial, Fingerprint, UnixTime};
 use tokio::sync::watch;
 
@@ -35,9 +35,6 @@ pub(crate) struct Memory {
     shards: Box<[Mutex<FlightTable<Handle>>]>,
 }
 
-/// How far a line of refresh tokens is walked for the newest. Every walk shortens the next.
-const LINE_MAX: usize = 4096;
-
 impl Memory {
     pub(crate) fn new(size: MemorySize) -> Self {
         let each = size.entries.div_ceil(SHARDS).max(1);
@@ -55,87 +52,34 @@ impl Memory {
         handle: impl FnOnce() -> Handle,
     ) -> Entered<Handle> {
         let entered = self.shard(&key).enter(key, now, handle);
-        match entered {
-            Entered::Serve {
-                granted,
-                successor: Some(successor),
-            } => Entered::Serve {
-                granted: self.newest(key, granted, successor, now),
-                successor: None,
-            },
-            other => other,
+        let Entered::Serve {
+            granted,
+            successor: Some(successor),
+        } = entered
+        else {
+            return entered;
+        };
+        let found = newest(granted, successor, now, |key| self.remembered(key));
+        if let Some(shortcut) = found.shortcut {
+            self.shard(&key).advance(key, &shortcut);
         }
-    }
-
-    /// The result that is served for a remembered one: if its refresh token has been traded since,
-    /// the result of that. Who were given the older one would present it, and be taken for a thief.
-    fn newest(
-        &self,
-        key: Fingerprint,
-        mut granted: Arc<Granted>,
-        mut successor: Fingerprint,
-        now: UnixTime,
-    ) -> Arc<Granted> {
-        let mut newest = None;
-        let mut result = None;
-        for _ in 0..LINE_MAX {
-            let newer = match self.shard(&successor).remembered(&successor) {
-                Some(newer @ (Remembered::Granted { .. } | Remembered::Undelivered { .. })) => {
-                    newer.clone()
-                }
-                _ => break,
-            };
-            if let Recall::Serve { granted, .. } = newer.recall(now) {
-                result = Some((successor, granted, newer.clone()));
-            }
-            let Some(next) = newer.successor() else {
-                newest = None;
-                break;
-            };
-            successor = next.key;
-            newest = Some(next.clone());
-        }
-        if let Some((of, newer, remembered)) = result {
-            self.shorten(key, of, &remembered);
-            granted = newer;
-        }
-        match newest {
-            Some(newest) if granted.refresh_token() != Some(&newest.token) => {
-                Arc::new(granted.with_refresh_token(&newest.token))
-            }
-            _ => granted,
+        Entered::Serve {
+            granted: found.granted,
+            successor: None,
         }
     }
 
     /// Leads an older token to a newer one of its line at once, where it has been served by it.
     pub(crate) fn followed(&self, older: Fingerprint, newer: Fingerprint) {
-        let remembered = self.shard(&newer).remembered(&newer).cloned();
-        if let Some(remembered) = remembered {
-            self.shorten(older, newer, &remembered);
-        }
-    }
-
-    fn shorten(&self, older: Fingerprint, newer: Fingerprint, remembered: &Remembered) {
-        let Remembered::Granted {
-            granted, successor, ..
-        } = remembered
-        else {
-            return;
-        };
-        let stays = granted.refresh_token().map(|token| Successor {
-            key: newer,
-            token: token.clone(),
-        });
-        if let Some(newest) = successor.clone().or(stays) {
-            self.shard(&older).advance(older, remembered, &newest);
+        let shortcut = self.remembered(&newer).and_then(|r| r.shortcut(newer));
+        if let Some(shortcut) = shortcut {
+            self.shard(&older).advance(older, &shortcut);
         }
     }
 
     /// What is remembered, without entering.
-    pub(crate) fn recall(&self, key: &Fingerprint, now: UnixTime) -> Option<Recall> {
-        self.shard(key)
-            .remembered(key)
-            .map(|remembered| remembered.recall(now))
+    pub(crate) fn remembered(&self, key: &Fingerprint) -> Option<Remembered> {
+        self.shard(key).remembered(key).cloned()
     }
 
     /// Ends a flight. The successor's note is made first, so that nobody meets the one without
@@ -145,8 +89,7 @@ impl Memory {
             self.shard(&successor).note(successor, note, now);
         }
         if let Some((presented, news)) = remember.presented {
-            self.shard(&presented)
-                .advance(presented, &news.newer, &news.newest);
+            self.shard(&presented).advance(presented, &news);
         }
         self.shard(&key).finish(key, remember.flight);
     }

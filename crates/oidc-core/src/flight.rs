@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::grant::{Granted, Received};
-use crate::rotation::{Recall, Remembered, Subject, Successor};
+use crate::rotation::{Recall, Remembered, Shortcut, Subject, Successor};
 use crate::{Denial, Fingerprint, UnixTime};
 
 /// One table. `H` is what a driver gives to those who join a flight, to wait by.
@@ -154,10 +154,10 @@ impl<H: Clone> FlightTable<H> {
     }
 
     /// Tells an older token of what the newest of its line has brought.
-    pub fn advance(&mut self, key: Fingerprint, newer: &Remembered, newest: &Successor) {
+    pub fn advance(&mut self, key: Fingerprint, news: &Shortcut) {
         let advanced = self
             .remembered(&key)
-            .and_then(|older| older.advanced(newer, newest));
+            .and_then(|older| older.advanced(&news.newer, &news.newest));
         if let Some(advanced) = advanced {
             self.forget(&key);
             self.insert(key, advanced);

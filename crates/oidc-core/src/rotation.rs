@@ -10,6 +10,10 @@ use crate::{CredentialKind, Denial, Fingerprint, Reason, Secret, UnixTime};
 /// How long a refused refresh token is not sent again.
 pub const REFUSED_FOR: Duration = Duration::from_secs(5);
 
+/// How long the way is kept to a refresh token that nobody was given. Not being answered is no
+/// replay: a caller may come back after an outage with the only token that it has.
+pub const UNDELIVERED_FOR: Duration = Duration::from_secs(3600);
+
 /// How long it is remembered whom a refresh token was issued for. Where room is short, this goes
 /// first.
 pub const ISSUED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -255,6 +259,25 @@ impl Remembered {
         }
     }
 
+    /// What an older token of the line is told of this, which is remembered under `key`.
+    #[must_use]
+    pub fn shortcut(&self, key: Fingerprint) -> Option<Shortcut> {
+        let Self::Granted { granted, .. } = self else {
+            return None;
+        };
+        let newest = match self.successor() {
+            Some(successor) => successor.clone(),
+            None => Successor {
+                token: granted.refresh_token()?.clone(),
+                key,
+            },
+        };
+        Some(Shortcut {
+            newer: self.clone(),
+            newest,
+        })
+    }
+
     fn followed_until(mut self, until: UnixTime) -> Self {
         if let Self::Granted { follow_until, .. } | Self::Undelivered { follow_until, .. } =
             &mut self
@@ -280,6 +303,67 @@ impl Remembered {
             denial: denial.clone(),
             until: now.plus(REFUSED_FOR),
         })
+    }
+}
+
+/// The newest of a line of refresh tokens, and the short way to it.
+#[derive(Debug)]
+pub struct Newest {
+    /// What is served.
+    pub granted: Arc<Granted>,
+    /// What the older token is to be told of, so that the next caller is here at once.
+    pub shortcut: Option<Shortcut>,
+}
+
+/// News of a line: what is remembered of its newest token, and the refresh token to use now.
+#[derive(Clone, Debug)]
+pub struct Shortcut {
+    /// What is remembered of the newest token that was traded.
+    pub newer: Remembered,
+    /// The refresh token that came of it.
+    pub newest: Successor,
+}
+
+/// How far a line is walked. Every walk shortens the next.
+const LINE_MAX: usize = 4096;
+
+/// What is served for a remembered result whose refresh token may have been traded since: the
+/// newest result, or this one with the newest refresh token. Who were given an older one would
+/// present it, and be taken for a thief.
+///
+/// `remembered` looks one token of the line up; `successor` keys the one after the result's own.
+pub fn newest(
+    granted: Arc<Granted>,
+    mut successor: Fingerprint,
+    now: UnixTime,
+    remembered: impl Fn(&Fingerprint) -> Option<Remembered>,
+) -> Newest {
+    let mut newest: Option<Successor> = None;
+    let mut served = None;
+    for _ in 0..LINE_MAX {
+        let Some(newer) = remembered(&successor) else {
+            break;
+        };
+        match newer.recall(now) {
+            Recall::Serve { granted, .. } => served = Some((granted, newer.shortcut(successor))),
+            // What waits to be verified is given out by its own flight alone.
+            Recall::Verify(_) => break,
+            _ => {}
+        }
+        let Some(next) = newer.successor() else {
+            break;
+        };
+        successor = next.key;
+        newest = Some(next.clone());
+    }
+    let (granted, shortcut) = served.unwrap_or((granted, None));
+    let stale = newest.filter(|newest| granted.refresh_token() != Some(&newest.token));
+    Newest {
+        granted: match stale {
+            Some(newest) => Arc::new(granted.with_refresh_token(&newest.token)),
+            None => granted,
+        },
+        shortcut,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::verify::{
     AccessTokenPolicy, IdTokenPolicy, TokenKind, VerifyError, peek, verify_access_token,
     verify_id_token,
 };
-use crate::{Credential, CredentialKind, Denial, Reason};
+use crate::{Credential, CredentialKind, Denial, Reason, UnixTime};
 
 /// Waits for the issuer's keys, to verify the tokens that came.
 #[derive(Debug)]
@@ -94,11 +94,16 @@ impl AwaitKeys {
     ///
     /// The tokens are verified as of the time when they were received: a result that is verified
     /// again later, for another policy, is held to the same time, and to its own end by the memory.
-    pub fn found(mut self, keys: &KeySet) -> Step {
+    /// If they have ended by `now`, waiting for the keys was too long.
+    pub fn found(mut self, keys: &KeySet, now: UnixTime) -> Step {
         if keys.is_empty() {
             return self.unavailable(Reason::KeysUnavailable, None);
         }
         match self.verified(keys) {
+            Ok(granted) if granted.expires_at <= now => {
+                let denial = Denial::new(Reason::KeysUnavailable);
+                self.grant.undelivered(denial, self.received, false)
+            }
             Ok(granted) => Step::Done(Ok(Arc::new(granted)).into()),
             Err(Refused::Token(VerifyError::Jws(
                 JwsError::KeyUnknown | JwsError::SignatureInvalid,

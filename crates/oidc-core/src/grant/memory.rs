@@ -7,7 +7,9 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Ended, Grant, GrantPolicy, Granted, Undelivered};
-use crate::rotation::{ISSUED_FOR, Remembered, Subject, Successor, about_to_expire};
+use crate::rotation::{
+    ISSUED_FOR, Remembered, Shortcut, Subject, Successor, UNDELIVERED_FOR, about_to_expire,
+};
 use crate::{Credential, CredentialKind, Fingerprint, FingerprintKey, Secret, UnixTime};
 
 /// What is to be remembered of an outcome, and under which fingerprints.
@@ -19,16 +21,7 @@ pub struct Remember {
     /// Of the refresh token that came with it, under that token's key: whom it was issued for.
     pub issued: Option<(Fingerprint, Remembered)>,
     /// Of the token that was presented, if a successor was sent in its place.
-    pub presented: Option<(Fingerprint, Advance)>,
-}
-
-/// News of a token's line: what the newest of it has brought.
-#[derive(Clone, Debug)]
-pub struct Advance {
-    /// What is remembered of the newest token that was traded.
-    pub newer: Remembered,
-    /// The refresh token that came of it.
-    pub newest: Successor,
+    pub presented: Option<(Fingerprint, Shortcut)>,
 }
 
 /// How a flight's outcome is to be remembered: made before the flight is led, applied after.
@@ -101,7 +94,7 @@ impl MemoryPlan {
         let presented = match (&flight, newest) {
             (Some(newer), Some(newest)) if stands_in => {
                 let newer = newer.clone();
-                Some((self.presented, Advance { newer, newest }))
+                Some((self.presented, Shortcut { newer, newest }))
             }
             _ => None,
         };
@@ -153,8 +146,7 @@ impl MemoryPlan {
         })
     }
 
-    /// Nobody was given the newest token: whoever has only the older one is led to it for as long
-    /// as a result would have been served.
+    /// Nobody was given the newest token: whoever has only the older one is led to it.
     fn undelivered(
         &self,
         undelivered: &Undelivered,
@@ -163,15 +155,13 @@ impl MemoryPlan {
     ) -> Remembered {
         let received = &undelivered.received;
         let window = now.plus(self.policy().successor_window);
-        let verify_until = if undelivered.verifiable {
-            received.expires_at.map_or(window, |end| end.min(window))
-        } else {
-            now
+        let leeway = self.policy().verification.leeway;
+        let verify_until = match received.expires_at {
+            _ if !undelivered.verifiable => now,
+            Some(end) => about_to_expire(received.received_at, end, leeway).min(window),
+            None => window,
         };
-        let follow_until = received
-            .expires_at
-            .unwrap_or(now)
-            .max(now.plus(self.follow()));
+        let follow_until = now.plus(self.follow().max(UNDELIVERED_FOR));
         Remembered::Undelivered {
             received: Arc::clone(received),
             verify_until,

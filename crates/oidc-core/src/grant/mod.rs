@@ -31,7 +31,7 @@ use url::Url;
 pub use flight::AwaitFlight;
 pub use granted::Granted;
 pub use keys::AwaitKeys;
-pub use memory::{Advance, MemoryPlan, Remember};
+pub use memory::{MemoryPlan, Remember};
 pub use metadata::AwaitMetadata;
 pub use policy::{GrantPolicy, SUCCESSOR_WINDOW, Verification, default_assertion_algorithm};
 pub use received::Received;

@@ -179,6 +179,9 @@ impl VerificationKey {
         let prepared: Vec<_> = match text("kty")?? {
             "RSA" => {
                 let (n, e) = (bytes("n")?, bytes("e")?);
+                if !is_sound_exponent(&e) {
+                    return None;
+                }
                 RSA.iter()
                     .filter(|(algorithm, _)| wanted(algorithm))
                     .map(|(algorithm, parameters)| {
@@ -234,6 +237,17 @@ const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::Ps384, &signature::RSA_PSS_2048_8192_SHA384),
     (Algorithm::Ps512, &signature::RSA_PSS_2048_8192_SHA512),
 ];
+
+/// An exponent of 1 signs anything, and an even one nothing; more than 32 bit are for stalling.
+fn is_sound_exponent(e: &[u8]) -> bool {
+    let zeros = e.iter().take_while(|byte| **byte == 0).count();
+    match &e[zeros..] {
+        [] | [1] => false,
+        significant => {
+            significant.len() <= 4 && significant.last().is_some_and(|byte| byte & 1 == 1)
+        }
+    }
+}
 
 fn curve(name: &str) -> Option<(Algorithm, &'static dyn VerificationAlgorithm, usize)> {
     Some(match name {

@@ -1,0 +1,8 @@
+//! The protocol from outside: transitions, rules, vectors, and a provider that detects reuse.
+
+mod edges;
+mod memories;
+mod outcomes;
+mod simulation;
+mod support;
+mod vectors;
