@@ -4,10 +4,12 @@
 
 mod client;
 mod config;
+mod eventually;
 mod gateway;
 mod world;
 
 pub use client::{Answer, Client, Request};
 pub use config::Config;
+pub use eventually::eventually;
 pub use gateway::Gateway;
 pub use world::{APP, APP_SECRET, World, WorldBuilder};

@@ -1,3 +1,11 @@
 //! What a user of each workflow sees, against the embedded provider and a real Keycloak alike.
 
+mod authorization;
+mod client_authentication;
+mod client_credentials;
+mod outage;
+mod password;
 mod refresh_token;
+mod refusals;
+mod rotation;
+mod single_flight;

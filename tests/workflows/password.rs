@@ -1,0 +1,57 @@
+//! The password workflow: a user's name and password are traded for tokens.
+
+use gateway_tests::{World, on_both};
+use keycloak_testkit::{Endpoint, claims};
+use serde_json::json;
+
+on_both!(
+    by_basic_by_query_and_by_form,
+    World::app(),
+    |world: World| async move {
+        let client = world.client();
+        let basic = client
+            .get("/")
+            .basic("john", "doe")
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(claims(&basic.access_token())["preferred_username"], "john");
+        let query = client
+            .get("/?a=1&username=john&password=doe&b=%20")
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(query.json()["args"], json!({"a": "1", "b": " "}));
+        let form = client.post_form("/", "x=1&username=john&password=doe&y=2");
+        let form = form.send().await.expect(200);
+        assert_eq!(form.json()["form"], json!({"x": "1", "y": "2"}));
+        assert_eq!(world.idp.count(Endpoint::Token), 1, "one login, remembered");
+    }
+);
+
+on_both!(
+    a_wrong_password_is_no_invalid_token,
+    World::app(),
+    |world: World| async move {
+        let answer = world.client().get("/").basic("john", "wrong").send().await;
+        assert_eq!(
+            answer.header("www-authenticate"),
+            r#"Bearer realm="127.0.0.1""#
+        );
+        answer.refused(401, "password.invalid_grant");
+        assert_eq!(world.upstream.count(), 0);
+    }
+);
+
+on_both!(
+    a_password_given_twice_is_nobodys_guess,
+    World::app(),
+    |world: World| async move {
+        let client = world.client();
+        let request = client
+            .get("/?username=john&password=doe")
+            .basic("john", "doe");
+        request.send().await.refused(400, "credential.repeated");
+        assert_eq!(world.idp.count(Endpoint::Token), 0);
+    }
+);
