@@ -377,3 +377,65 @@ proptest! {
         let _ = config::from_yaml(&with_plugin(&format!("{}: {value}", PARAMETERS[key].name)));
     }
 }
+
+#[test]
+fn what_would_narrow_a_route_or_a_plugin_is_not_silently_ignored() {
+    let route = |extra: &str| {
+        format!(
+            "services:\n  - name: s\n    url: http://127.0.0.1:9080\n    routes:\n      - {{name: r, paths: [\"/\"], {extra}}}\n"
+        )
+    };
+    for (refused, twin) in [
+        ("snis: [a.test]", "snis: []"),
+        ("sources: [{ip: 10.0.0.1}]", "sources: null"),
+        ("destinations: [{port: 1}]", "destinations: null"),
+        ("path_handling: v1", "path_handling: v0"),
+        (
+            "https_redirect_status_code: 301",
+            "https_redirect_status_code: 426",
+        ),
+    ] {
+        let found = problems(&route(refused));
+        assert!(
+            found.len() == 1 && found[0].contains("never silently ignored"),
+            "{refused}: {found:#?}"
+        );
+        assert_eq!(problems(&route(twin)), [""; 0], "{twin}");
+    }
+    for (refused, twin) in [
+        (
+            "principals: {enabled: true}",
+            "principals: {enabled: false, directory: default}",
+        ),
+        (
+            "token_exchange: {subject_token_issuers: [{issuer: a}]}",
+            "token_exchange: {cache: {enabled: true}}",
+        ),
+        (
+            "proof_of_possession_mtls_from_header: {certificate_header_name: x-cert}",
+            "proof_of_possession_mtls_from_header: {certificate_header_format: url_encoded, secure_source: true}",
+        ),
+        (
+            "redis: {host: cache.test}",
+            "redis: {host: 127.0.0.1, port: 6379, ssl_verify: true}",
+        ),
+    ] {
+        let found = problems(&with_plugin(&format!("{LEAST}{refused}")));
+        assert!(
+            found.len() == 1 && found[0].contains("not implemented yet"),
+            "{refused}: {found:#?}"
+        );
+        assert_eq!(
+            problems(&with_plugin(&format!("{LEAST}{twin}"))),
+            [""; 0],
+            "{twin}"
+        );
+    }
+    let global = "plugins:\n  - {name: openid-connect, consumer: jane, config: {issuer: \"https://a\", client_id: [a], client_secret: [s], auth_methods: [password]}}\n";
+    let text = format!("{}{global}", route("methods: [GET]"));
+    assert!(problems(&text)[0].contains("never silently ignored"));
+    assert_eq!(
+        problems(&text.replace("consumer: jane", "consumer: null")),
+        [""; 0]
+    );
+}

@@ -1,6 +1,7 @@
 //! The configuration: what was written → every problem with its place → what runs.
 //! Serves the contract's section on configuration.
 
+mod clients;
 mod document;
 mod environment;
 mod gateway;
@@ -11,19 +12,21 @@ mod reader;
 mod reference;
 mod references;
 mod services;
+mod targets;
+mod unsupported;
 
 use std::path::Path;
 
+pub use clients::{ClientAuthMethod, ClientConfig, ClientKey};
 pub use gateway::{
     ClientCertificates, Limits, Listener, ListenerTls, LogFormat, LogSettings, Settings, Timeouts,
 };
 pub use parameters::{Kind, PARAMETERS, Parameter};
-pub use plugin::{
-    ClientAuthMethod, ClientConfig, ClientKey, HeaderTarget, OidcPlugin, RequiredClaims,
-};
+pub use plugin::{OidcPlugin, RequiredClaims};
 pub use problems::{Place, Problem, Problems};
 pub use reference::reference_markdown;
 pub use services::{Protocol, Route, RoutePath, Service};
+pub use targets::HeaderTarget;
 
 /// A configuration without a problem.
 #[derive(Debug)]

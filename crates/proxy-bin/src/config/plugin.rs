@@ -1,20 +1,18 @@
 //! The plugin `openid-connect`: Kong's parameters, typed. Nothing is stringly typed after this.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use oidc_core::authorize::{Requirement, Requirements};
-use oidc_core::client::assertion::{KeyedSigner, SigningKey};
-use oidc_core::jose::Algorithm;
 use oidc_core::provider::Provider;
 use oidc_core::{CredentialKind, Secret};
 use token_extractors::{Place, header_name};
 
-use super::document::Tree;
-use super::parameters::{PARAMETERS, Parameter};
-use super::reader::{Item, Section, nearest};
+use super::clients::{self, ClientConfig};
+use super::parameters::PARAMETERS;
+use super::reader::{Item, Section};
+use super::targets::{self, HeaderTarget};
+use super::unsupported;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -104,58 +102,16 @@ pub struct OidcPlugin {
 /// What is required of a token.
 pub type RequiredClaims = Requirements;
 
-/// One client at the provider.
-#[derive(Debug)]
-pub struct ClientConfig {
-    /// The `client_id`.
-    pub id: String,
-    /// How it authenticates.
-    pub auth: ClientAuthMethod,
-}
-
-/// How a client authenticates.
-#[derive(Debug)]
-pub enum ClientAuthMethod {
-    /// `none`.
-    None,
-    /// `client_secret_basic`.
-    SecretBasic(Secret),
-    /// `client_secret_post`.
-    SecretPost(Secret),
-    /// `client_secret_jwt`.
-    SecretJwt(Secret, Algorithm),
-    /// `private_key_jwt`.
-    PrivateKeyJwt(ClientKey),
-}
-
-/// The key of `private_key_jwt`.
-#[derive(Debug)]
-pub enum ClientKey {
-    /// Made and published by the gateway.
-    Managed(Algorithm),
-    /// Given as `client_jwk`.
-    Given(Arc<KeyedSigner>),
-}
-
-/// A header that the gateway writes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderTarget {
-    /// The header.
-    pub name: HeaderName,
-    /// Whether `Bearer ` stands before the value.
-    pub bearer: bool,
-}
-
 const SUPPORTED_METHODS: &str = "refresh_token, password, client_credentials";
 
 pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
     let mut section = item.section()?;
-    unsupported(&mut section);
+    unsupported::refuse(&mut section);
     let s = &mut section;
 
     let provider = provider(s);
     let auth_methods = auth_methods(s);
-    let clients = clients(s);
+    let clients = clients::read(s);
     let refresh_places = places(s, "refresh_token_param_type");
     let refresh_name = s
         .take("refresh_token_param_name")
@@ -215,7 +171,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         required,
         hide_credentials: flag(s, "hide_credentials", true),
         upstream_access_token: match s.take("upstream_access_token_header") {
-            Some(item) => target(&item),
+            Some(item) => targets::read(&item),
             None => Some(HeaderTarget {
                 name: http::header::AUTHORIZATION,
                 bearer: true,
@@ -245,81 +201,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         "verify_parameters",
         "keepalive",
     ]);
-    written_twice(item, &plugin);
+    targets::written_twice(item, &plugin);
     let names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
     section.finish(&names);
     Some(plugin)
-}
-
-/// Parameters that have no effect here: fine at their default, a problem at any other value.
-fn unsupported(section: &mut Section<'_>) {
-    let names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
-    for name in section.names() {
-        let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name == name) else {
-            continue;
-        };
-        if parameter.implemented {
-            continue;
-        }
-        let Some(item) = section.take(&name) else {
-            continue;
-        };
-        if !is_default(parameter, item.tree()) {
-            let default = parameter.default.unwrap_or("null");
-            item.problem::<()>(format!(
-                "not implemented yet, and never silently ignored: remove it, or leave it at its default ({default})"
-            ));
-        }
-    }
-    debug_assert!(nearest("issuer", &names).is_some());
-}
-
-fn is_default(parameter: &Parameter, tree: &Tree) -> bool {
-    let default = parameter.default.unwrap_or_default();
-    match tree {
-        Tree::Null => true,
-        Tree::Bool(flag) => default == flag.to_string(),
-        Tree::Integer(number) => default == number.to_string(),
-        Tree::Float(number) => default == number.to_string(),
-        Tree::Text(text) | Tree::Loose(text, _) => parameter.default == Some(text),
-        Tree::List(items) => {
-            let mut have: Vec<&str> = items
-                .iter()
-                .map(|item| match &item.value {
-                    Tree::Text(text) => text.as_str(),
-                    _ => "?",
-                })
-                .collect();
-            let mut want: Vec<&str> = default.split(',').filter(|word| !word.is_empty()).collect();
-            have.sort_unstable();
-            want.sort_unstable();
-            have == want
-        }
-        // Exports hold `redis` and the like as a table of nulls and of its own defaults.
-        Tree::Table(entries) => {
-            entries.is_empty()
-                || matches!(
-                    parameter.name,
-                    "redis"
-                        | "cluster_cache_redis"
-                        | "principals"
-                        | "token_exchange"
-                        | "proof_of_possession_mtls_from_header"
-                ) && entries.iter().all(|(_, node)| is_blank(&node.value))
-        }
-    }
-}
-
-/// A member of an exported table that asks for nothing: Kong fills these in by itself.
-fn is_blank(tree: &Tree) -> bool {
-    match tree {
-        Tree::Null | Tree::Bool(_) | Tree::Integer(_) | Tree::Float(_) => true,
-        Tree::Text(text) | Tree::Loose(text, _) => {
-            matches!(text.as_str(), "" | "127.0.0.1" | "default")
-        }
-        Tree::List(items) => items.is_empty(),
-        Tree::Table(entries) => entries.iter().all(|(_, node)| is_blank(&node.value)),
-    }
 }
 
 fn provider(s: &mut Section<'_>) -> Option<Provider> {
@@ -385,172 +270,6 @@ fn grant_word(item: &Item<'_>) -> Option<Option<CredentialKind>> {
         ("introspection", None),
         ("userinfo", None),
     ])
-}
-
-/// Kong's parallel lists, each index one client.
-fn clients(s: &mut Section<'_>) -> Vec<ClientConfig> {
-    let mut lists: BTreeMap<&str, Vec<Item<'_>>> = BTreeMap::new();
-    for name in [
-        "client_id",
-        "client_secret",
-        "client_auth",
-        "client_alg",
-        "client_jwk",
-    ] {
-        lists.insert(
-            name,
-            s.take(name).map(|item| item.list()).unwrap_or_default(),
-        );
-    }
-    let forced = s
-        .take("token_endpoint_auth_method")
-        .and_then(|item| method(&item).map(|method| (method, item)));
-    let at = |name: &str, index: usize| {
-        lists
-            .get(name)
-            .and_then(|list| list.get(index))
-            .filter(|item| !item.is_null())
-            .cloned()
-    };
-    let ids = lists["client_id"].len();
-    if ids == 0 {
-        s.item
-            .problem::<()>("client_id is required: the client that the gateway is at the provider");
-    }
-    for (name, list) in &lists {
-        if let Some(item) = list.get(ids).filter(|_| ids > 0) {
-            item.problem::<()>(format!(
-                "{name} has more items than client_id: the items at one place belong together"
-            ));
-        }
-    }
-    (0..ids)
-        .filter_map(|index| {
-            let id_item = at("client_id", index)?;
-            let id = id_item.filled_text();
-            let secret = at("client_secret", index).map(|item| item.secret());
-            let alg = at("client_alg", index).map(|item| (algorithm(&item), item.clone()));
-            let jwk = at("client_jwk", index);
-            let own = at("client_auth", index).map(|item| (method(&item), item.clone()));
-            let (word, auth_item) = match (own, &forced) {
-                (_, Some((forced, item))) => (*forced, item.clone()),
-                (Some((word, item)), None) => (word?, item),
-                (None, None) => (Method::Basic, id_item),
-            };
-            let algorithm = match alg {
-                Some((algorithm, item)) => Some((algorithm?, item)),
-                None => None,
-            };
-            let need_secret = || match &secret {
-                Some(secret) => secret.clone(),
-                None => auth_item.problem(format!("{} needs client_secret[{index}]", word.name())),
-            };
-            let auth = match word {
-                Method::None => ClientAuthMethod::None,
-                Method::Basic => ClientAuthMethod::SecretBasic(need_secret()?),
-                Method::Post => ClientAuthMethod::SecretPost(need_secret()?),
-                Method::SecretJwt => {
-                    let secret = need_secret()?;
-                    let (algorithm, fits) = match &algorithm {
-                        Some((algorithm, item)) => (*algorithm, algorithm.is_symmetric() || item.problem::<()>("client_secret_jwt signs with HS256, HS384 or HS512").is_some()),
-                        None => (Algorithm::Hs256, true),
-                    };
-                    fits.then_some(())?;
-                    ClientAuthMethod::SecretJwt(secret, algorithm)
-                }
-                Method::PrivateKeyJwt => {
-                    let (algorithm, fits) = match &algorithm {
-                        Some((algorithm, item)) => (*algorithm, !algorithm.is_symmetric() || item.problem::<()>("private_key_jwt signs with an asymmetric algorithm, such as RS256").is_some()),
-                        None => (Algorithm::Rs256, true),
-                    };
-                    fits.then_some(())?;
-                    ClientAuthMethod::PrivateKeyJwt(match jwk {
-                        None => ClientKey::Managed(algorithm),
-                        Some(item) => ClientKey::Given(signing_key(&item, algorithm)?),
-                    })
-                }
-            };
-            Some(ClientConfig { id: id?, auth })
-        })
-        .collect()
-}
-
-#[derive(Clone, Copy)]
-enum Method {
-    None,
-    Basic,
-    Post,
-    SecretJwt,
-    PrivateKeyJwt,
-}
-
-impl Method {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Basic => "client_secret_basic",
-            Self::Post => "client_secret_post",
-            Self::SecretJwt => "client_secret_jwt",
-            Self::PrivateKeyJwt => "private_key_jwt",
-        }
-    }
-}
-
-fn method(item: &Item<'_>) -> Option<Method> {
-    if let Tree::Text(word) = item.tree()
-        && matches!(
-            word.as_str(),
-            "tls_client_auth" | "self_signed_tls_client_auth"
-        )
-    {
-        return item.problem(format!("{word} is not implemented yet; allowed: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, none"));
-    }
-    item.one_of(&[
-        ("client_secret_basic", Method::Basic),
-        ("client_secret_post", Method::Post),
-        ("client_secret_jwt", Method::SecretJwt),
-        ("private_key_jwt", Method::PrivateKeyJwt),
-        ("none", Method::None),
-    ])
-}
-
-fn algorithm(item: &Item<'_>) -> Option<Algorithm> {
-    let words: Vec<(&str, Algorithm)> = Algorithm::ALL
-        .into_iter()
-        .map(|alg| (alg.name(), alg))
-        .collect();
-    item.one_of(&words)
-}
-
-/// A private key as a table, or as a text of JSON.
-fn signing_key(item: &Item<'_>, algorithm: Algorithm) -> Option<Arc<KeyedSigner>> {
-    let jwk = match item.tree() {
-        Tree::Table(_) => {
-            let mut section = item.section()?;
-            let mut jwk = serde_json::Map::new();
-            for name in section.names() {
-                let Some(member) = section.take(&name) else {
-                    continue;
-                };
-                if let Tree::Text(_) | Tree::Loose(..) = member.tree() {
-                    jwk.insert(name, member.text()?.into());
-                }
-            }
-            serde_json::Value::Object(jwk)
-        }
-        _ => match serde_json::from_str(&item.text()?) {
-            Ok(jwk) => jwk,
-            Err(_) => return item.problem("is not a JSON Web Key"),
-        },
-    };
-    let signer =
-        SigningKey::from_jwk(&jwk, algorithm).and_then(|key| KeyedSigner::new(key, algorithm));
-    match signer {
-        Ok(signer) => Some(Arc::new(signer)),
-        Err(error) => item.problem(format!(
-            "is not a private JSON Web Key for {algorithm}: {error}"
-        )),
-    }
 }
 
 fn places(s: &mut Section<'_>, name: &str) -> Vec<Place> {
@@ -639,82 +358,7 @@ fn header_pair(name: &str, value: &Secret, item: &Item<'_>) -> Option<(HeaderNam
 }
 
 fn header(s: &mut Section<'_>, name: &str) -> Option<HeaderTarget> {
-    s.take(name).and_then(|item| target(&item))
-}
-
-/// Headers that belong to the message itself, not to whoever configures a gateway.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-];
-
-fn target(item: &Item<'_>) -> Option<HeaderTarget> {
-    let text = item.filled_text()?;
-    let (name, bearer) = match text.split_once(':') {
-        Some((name, "bearer")) => (name, true),
-        Some(_) => {
-            return item.problem(format!(
-                "{text:?} is not a header; allowed: a header's name, or name:bearer"
-            ));
-        }
-        None => (text.as_str(), false),
-    };
-    match header_name(name) {
-        Ok(header)
-            if RESERVED.contains(&header.as_str())
-                || header.as_str().starts_with("x-forwarded-") =>
-        {
-            item.problem(format!(
-                "{name:?} belongs to the message itself and cannot carry a token"
-            ))
-        }
-        Ok(name) => Some(HeaderTarget { name, bearer }),
-        Err(_) => item.problem(format!("{name:?} is not a header's name")),
-    }
-}
-
-/// Two values for one header leave open which the other side reads.
-fn written_twice(item: &Item<'_>, plugin: &OidcPlugin) {
-    for (way, targets) in [
-        (
-            "upstream",
-            [
-                &plugin.upstream_access_token,
-                &plugin.upstream_refresh_token,
-                &plugin.upstream_id_token,
-            ],
-        ),
-        (
-            "downstream",
-            [
-                &plugin.downstream_access_token,
-                &plugin.downstream_refresh_token,
-                &plugin.downstream_id_token,
-            ],
-        ),
-    ] {
-        let mut names: Vec<_> = targets
-            .into_iter()
-            .flatten()
-            .map(|target| &target.name)
-            .collect();
-        names.sort_by_key(|name| name.as_str());
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            item.problem::<()>(format!("two {way} headers are both called {}", twice[0]));
-        }
-    }
+    s.take(name).and_then(|item| targets::read(&item))
 }
 
 fn flag(s: &mut Section<'_>, name: &str, default: bool) -> bool {

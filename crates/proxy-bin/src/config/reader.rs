@@ -352,6 +352,23 @@ impl<'a> Section<'a> {
     }
 
     /// The names that are left.
+    /// Takes a setting that has no effect here: fine where it asks for nothing, or for its default;
+    /// a problem otherwise, since ignoring it would change what the file means.
+    pub(super) fn only_default(&mut self, name: &str, default: &str) {
+        let Some(item) = self.take(name) else { return };
+        let asks = match item.tree() {
+            Tree::Null => false,
+            Tree::List(items) => !items.is_empty(),
+            Tree::Table(entries) => !entries.is_empty(),
+            Tree::Integer(number) => number.to_string() != default,
+            Tree::Text(text) | Tree::Loose(text, _) => text != default,
+            Tree::Bool(_) | Tree::Float(_) => true,
+        };
+        if asks {
+            item.problem::<()>("not implemented yet, and never silently ignored: remove it");
+        }
+    }
+
     pub(super) fn names(&self) -> Vec<String> {
         self.entries.keys().cloned().collect()
     }

@@ -198,13 +198,10 @@ fn global_plugin(item: &Item<'_>, attached: &mut Attached) {
 /// A plugin; `None` if it is disabled, or wrong.
 fn read_plugin(item: &Item<'_>, mut section: Section<'_>) -> Option<Arc<OidcPlugin>> {
     section.ignore(EXPORTED);
-    section.ignore(&[
-        "instance_name",
-        "protocols",
-        "consumer",
-        "consumer_group",
-        "ordering",
-    ]);
+    section.ignore(&["instance_name", "protocols"]);
+    for name in ["consumer", "consumer_group", "ordering"] {
+        section.only_default(name, "");
+    }
     let enabled = section
         .take("enabled")
         .is_none_or(|item| item.bool().unwrap_or(true));
@@ -378,16 +375,17 @@ fn read_route(
         return;
     };
     section.ignore(EXPORTED);
-    section.ignore(&[
-        "service",
-        "https_redirect_status_code",
-        "path_handling",
-        "request_buffering",
-        "response_buffering",
-        "snis",
-        "sources",
-        "destinations",
-    ]);
+    // Bodies are streamed both ways, whatever is said here.
+    section.ignore(&["service", "request_buffering", "response_buffering"]);
+    for (name, default) in [
+        ("snis", ""),
+        ("sources", ""),
+        ("destinations", ""),
+        ("path_handling", "v0"),
+        ("https_redirect_status_code", "426"),
+    ] {
+        section.only_default(name, default);
+    }
     let name = section
         .take("name")
         .and_then(|item| item.filled_text())
