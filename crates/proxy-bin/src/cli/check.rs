@@ -27,7 +27,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
     }
     let protected = gateway.routes.iter().filter(|route| route.plugin.is_some());
     println!(
-        "{}: no problem found ({} services, {} routes, {} of them with openid-connect)",
+        "{}: no problem found (services: {}, routes: {}, of them with openid-connect: {})",
         file.display(),
         gateway.services,
         gateway.routes.len(),
