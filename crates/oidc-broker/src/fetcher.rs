@@ -7,9 +7,10 @@ use http::HeaderValue;
 use http::header::ACCEPT;
 use jwks_cache::{Fetch, FetchError, FetchFuture, Fetched};
 use oidc_core::Secret;
+use oidc_core::provider::shown;
 use url::Url;
 
-use crate::transport::{Observer, Transport, TransportError, shown};
+use crate::transport::{Observer, Transport, TransportError};
 
 /// Fetches by GET, within a deadline of its own: no caller's deadline ends a shared fetch.
 pub(crate) struct Fetcher {

@@ -7,13 +7,14 @@ use std::time::Instant;
 use jwks_cache::{CacheError, FetchError};
 use oidc_core::grant::{AwaitKeys, AwaitToken, Ended, MemoryPlan, Step, TokenReply, Unavailable};
 use oidc_core::jose::KeySet;
+use oidc_core::provider::shown;
 use oidc_core::{Fingerprint, Reason, Secret};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::broker::Shared;
 use crate::memory::Outcome;
-use crate::transport::{TransportError, shown};
+use crate::transport::TransportError;
 
 /// A flight that is led. Dropped without having landed, it is given up: whoever waits is told,
 /// and the next caller may lead.

@@ -67,11 +67,6 @@ pub enum TransportError {
     TooLarge,
 }
 
-/// A URL as it may be logged: users put names, passwords and keys around the path.
-pub(crate) fn shown(url: &url::Url) -> String {
-    format!("{}{}", url.origin().ascii_serialization(), url.path())
-}
-
 /// Sees calls to the provider, to count and to time them. Never given a secret.
 pub trait Observer: Send + Sync + 'static {
     /// A call ended: what was called (`discovery`, `jwks`, `token`), how long it took, and how it

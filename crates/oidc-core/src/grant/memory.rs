@@ -1,6 +1,7 @@
 //! What is remembered of a grant that has ended, and under which fingerprints: the contract's
 //! rules on rotation. The newest refresh token is never forgotten while it may be asked for.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,13 +26,19 @@ pub struct Remember {
 }
 
 /// How a flight's outcome is to be remembered: made before the flight is led, applied after.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryPlan {
     pub(super) grant: Grant,
     pub(super) presented: Fingerprint,
     pub(super) flight: Fingerprint,
     pub(super) endpoint: Url,
     pub(super) fingerprints: FingerprintKey,
+}
+
+impl fmt::Debug for MemoryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MemoryPlan").field(&self.flight).finish()
+    }
 }
 
 impl MemoryPlan {

@@ -1,6 +1,7 @@
 //! Everything about a provider and its clients that is known before a request comes, prepared once.
 //! Serves the contract's sections 2 and 4.
 
+use std::fmt;
 use std::time::Duration;
 
 use url::Url;
@@ -137,7 +138,7 @@ impl Verification {
 
 /// In which way a result was verified: one that was verified in another way is verified again
 /// before it is served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Verified {
     signature: bool,
     claims: bool,
@@ -145,6 +146,15 @@ pub(crate) struct Verified {
     algorithms: AlgorithmSet,
     leeway: Duration,
     jwks_uri: Url,
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("signature", &self.signature)
+            .field("claims", &self.claims)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Verified {

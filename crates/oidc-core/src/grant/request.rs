@@ -7,6 +7,7 @@ use url::{Url, form_urlencoded};
 use super::policy::GrantPolicy;
 use crate::client::assertion::AssertionClaims;
 use crate::client::{Client, ClientAuthentication};
+use crate::provider::shown;
 use crate::{Credential, Denial, Reason, Secret, UnixTime};
 
 /// When a step is taken, and 16 bytes of randomness for it: this crate has neither of its own.
@@ -52,7 +53,7 @@ impl TokenRequest {
 
 impl fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenRequest(POST {}, [redacted])", self.url)
+        write!(f, "TokenRequest(POST {}, [redacted])", shown(&self.url))
     }
 }
 

@@ -39,7 +39,7 @@ impl AwaitToken {
             Ok(reply) => reply,
             Err(unavailable) => return self.grant.deny(unavailable.reason()),
         };
-        let secrets = [self.sent.secrets(), self.grant.client().secrets()].concat();
+        let secrets = self.secrets();
         let tokens = match response::read(&reply, self.grant.kind(), &secrets) {
             Ok(tokens) => tokens,
             Err(denial) => return self.refused(denial),
@@ -63,6 +63,19 @@ impl AwaitToken {
             subject: self.subject,
         };
         AwaitKeys::begin(self.grant, self.metadata, Arc::new(received))
+    }
+
+    /// What was sent and must not be repeated.
+    fn secrets(&self) -> Vec<&str> {
+        let policy = &*self.grant.policy;
+        let further = policy.token_post_args.iter().chain(&policy.token_headers);
+        let further = further.map(|(_, value)| value.expose());
+        let presented = self.grant.credential.secrets().into_iter();
+        presented
+            .chain(self.sent.secrets())
+            .chain(self.grant.client().secrets())
+            .chain(further)
+            .collect()
     }
 
     /// A refused refresh token whose own word names another client was used with the wrong one.

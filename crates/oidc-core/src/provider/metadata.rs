@@ -1,5 +1,7 @@
 //! A provider's metadata, read strictly from its discovery document: OIDC Discovery §3 and §4.3.
 
+use std::fmt;
+
 use serde::Deserialize;
 use url::Url;
 
@@ -7,7 +9,7 @@ use crate::Reason;
 use crate::jose::strict_json;
 
 /// What the gateway needs of a discovery document.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProviderMetadata {
     /// The issuer, as its tokens name it.
@@ -24,6 +26,14 @@ pub struct ProviderMetadata {
     pub userinfo_endpoint: Option<Url>,
     /// How clients may authenticate; empty if the document does not say.
     pub token_endpoint_auth_methods_supported: Vec<String>,
+}
+
+impl fmt::Debug for ProviderMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProviderMetadata")
+            .field(&self.issuer)
+            .finish()
+    }
 }
 
 /// A discovery document that cannot be used.

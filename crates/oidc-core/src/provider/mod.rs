@@ -5,13 +5,21 @@ mod metadata;
 
 pub use metadata::{DiscoveryError, ProviderMetadata};
 
+use std::fmt;
+
 use url::Url;
 
 /// The path below an issuer at which its metadata stand (OIDC Discovery §4).
 pub const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
+/// A URL as it may be printed: users put names, passwords and keys around the path.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}
+
 /// A provider as configured: where to find it, and what is said here instead of there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Provider {
     issuer: String,
     discovery_url: Url,
@@ -95,6 +103,12 @@ impl Provider {
     #[must_use]
     pub fn jwks_uri_of<'a>(&'a self, metadata: &'a ProviderMetadata) -> &'a Url {
         self.jwks_uri.as_ref().unwrap_or(&metadata.jwks_uri)
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Provider").field(&self.issuer).finish()
     }
 }
 
