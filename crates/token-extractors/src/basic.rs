@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use oidc_core::Secret;
+use oidc_core::{CredentialKind, Secret};
 
 use crate::malformed::Malformed;
 
@@ -40,14 +40,18 @@ fn decode(encoded: &[u8]) -> Result<(String, Secret), Malformed> {
     Ok((name.to_owned(), Secret::new(secret)))
 }
 
-/// A user name or password, from wherever: not empty where it must not be, and plain text.
-pub(crate) fn check(name: &str, secret: &Secret) -> Result<(), Malformed> {
+/// A name and its secret, from wherever: not empty, and text of their kind.
+pub(crate) fn check(kind: CredentialKind, name: &str, secret: &Secret) -> Result<(), Malformed> {
     if name.is_empty() || secret.expose().is_empty() {
         return Err(Malformed::Empty);
     }
-    // RFC 7617 §2: no control characters in either.
-    let control = |text: &str| text.chars().any(char::is_control);
-    if control(name) || control(secret.expose()) {
+    let fits = |text: &str| match kind {
+        // RFC 6749 A.1 and A.2: visible ASCII and the space.
+        CredentialKind::ClientCredentials => text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)),
+        // RFC 7617 §2: no control characters in either.
+        _ => !text.chars().any(char::is_control),
+    };
+    if !fits(name) || !fits(secret.expose()) {
         return Err(Malformed::Bytes);
     }
     Ok(())

@@ -8,10 +8,11 @@ use http::{HeaderMap, HeaderName, header};
 use oidc_core::{Credential, CredentialKind, Secret};
 
 use crate::body::BodyFormat;
+use crate::looked::{Looked, One};
 use crate::malformed::Malformed;
 use crate::places::{InvalidName, Place, header_name};
-use crate::strip::{Edits, cookie_value};
-use crate::{basic, bearer, json, pairs};
+use crate::strip::Edits;
+use crate::{basic, bearer};
 
 /// What to look for. A kind that is `None` is off.
 #[derive(Clone, Debug)]
@@ -81,9 +82,6 @@ pub struct Extraction<'e> {
     pub edits: Edits<'e>,
 }
 
-/// A body that was read, and its format.
-pub(crate) type Body<'b> = Option<(BodyFormat, &'b [u8])>;
-
 impl Extractor {
     /// Prepares a configuration.
     ///
@@ -139,30 +137,33 @@ impl Extractor {
         body: Option<(BodyFormat, &[u8])>,
     ) -> Result<Extraction<'e>, Malformed> {
         let query = head.uri.query().unwrap_or_default().as_bytes();
-        let request = Looked {
-            headers: &head.headers,
-            query,
-            body,
-        };
-        let mut extraction = Extraction::default();
-        let mut take = |found: Option<(Found<'e>, Edits<'e>)>| {
-            if let Some((found, edits)) = found {
-                extraction.edits.headers.extend(edits.headers);
-                extraction.edits.query.extend(edits.query);
-                extraction.edits.body.extend(edits.body);
-                extraction.edits.cookies.extend(edits.cookies);
-                extraction.found.get_or_insert(found);
-            }
-        };
-        take(self.bearer(&request)?);
-        take(self.refresh_token(&request)?);
+        let request = Looked::at(&head.headers, query, body);
         let basic = self.basic(&request)?;
-        let by_basic = basic.is_some();
-        take(basic);
-        take(self.pair(&request, CredentialKind::Password, by_basic)?);
-        take(self.pair(&request, CredentialKind::ClientCredentials, by_basic)?);
+        let by_basic = basic.as_ref().map(|(found, _)| found.credential.kind());
+        let kinds = [
+            self.bearer(&request)?,
+            self.refresh_token(&request)?,
+            basic,
+            self.pair(&request, CredentialKind::Password, by_basic)?,
+            self.pair(&request, CredentialKind::ClientCredentials, by_basic)?,
+        ];
+        let mut extraction = Extraction::default();
+        for (found, edits) in kinds.into_iter().flatten() {
+            extraction.edits.headers.extend(edits.headers);
+            extraction.edits.query.extend(edits.query);
+            extraction.edits.body.extend(edits.body);
+            extraction.edits.cookies.extend(edits.cookies);
+            let before = |have: &Found<'_>| have.credential.kind() <= found.credential.kind();
+            if !extraction.found.as_ref().is_some_and(before) {
+                extraction.found = Some(found);
+            }
+        }
         if extraction.found.is_some() {
             extraction.client_arg = self.client_arg(&request);
+        } else if request.body_is_malformed() {
+            // The credential may be in there. Where there is one elsewhere, what the body is like
+            // is for the upstream to judge.
+            return Err(Malformed::Body);
         }
         if !self.config.hide_credentials {
             extraction.edits = Edits::default();
@@ -191,11 +192,12 @@ impl Extractor {
                             let Some(token) = token else { continue };
                             one.put(Place::Header, name.as_str(), token?)?;
                             one.edits.headers.push(name);
+                            request.only_authorization(name)?;
                         }
                     }
                 }
                 Place::Query | Place::Body => {
-                    for value in request.values(*place, "access_token")? {
+                    for value in request.values(*place, "access_token") {
                         one.put(*place, "access_token", bearer::access_token(&value?)?)?;
                         one.hide(*place, "access_token");
                     }
@@ -236,7 +238,7 @@ impl Extractor {
                 }
                 (Place::Header, None) => {}
                 (Place::Query | Place::Body, _) => {
-                    for value in request.values(*place, name)? {
+                    for value in request.values(*place, name) {
                         one.put(*place, name, bearer::refresh_token(&value?)?)?;
                         one.hide(*place, name);
                     }
@@ -267,34 +269,25 @@ impl Extractor {
             return Ok(None);
         }
         let mut one: One<'_, (String, Secret)> = One::default();
-        let mut lines = 0;
+        let kind = if password {
+            CredentialKind::Password
+        } else {
+            CredentialKind::ClientCredentials
+        };
         for line in request.headers.get_all(header::AUTHORIZATION) {
-            lines += 1;
             if let Some(pair) = basic::parse(line.as_bytes()) {
-                one.put(Place::Header, header::AUTHORIZATION.as_str(), pair?)?;
+                let (name, secret) = pair?;
+                basic::check(kind, &name, &secret)?;
+                one.put(
+                    Place::Header,
+                    header::AUTHORIZATION.as_str(),
+                    (name, secret),
+                )?;
                 one.edits.headers.push(&header::AUTHORIZATION);
+                request.only_authorization(&header::AUTHORIZATION)?;
             }
         }
-        if let Some((_, _, (name, secret))) = &one.value {
-            // A second line of another scheme leaves open who is asking, too.
-            if lines > 1 {
-                return Err(Malformed::Repeated);
-            }
-            basic::check(name, secret)?;
-        }
-        Ok(one.into_found(|(name, secret)| {
-            if password {
-                Credential::Password {
-                    username: name,
-                    password: secret,
-                }
-            } else {
-                Credential::ClientCredentials {
-                    client_id: name,
-                    client_secret: secret,
-                }
-            }
-        }))
+        Ok(one.into_found(|pair| credential(kind, pair)))
     }
 
     /// A name and a secret as two parameters of the query or the body.
@@ -302,7 +295,7 @@ impl Extractor {
         &'e self,
         request: &Looked<'_>,
         kind: CredentialKind,
-        by_basic: bool,
+        by_basic: Option<CredentialKind>,
     ) -> Result<Option<(Found<'e>, Edits<'e>)>, Malformed> {
         let (places, names) = match kind {
             CredentialKind::Password => (&self.config.password, ["username", "password"]),
@@ -330,26 +323,15 @@ impl Extractor {
                 String::from_utf8(bytes.into_owned()).map_err(|_| Malformed::Bytes)
             };
             let (name, secret) = (text(name)?, Secret::new(text(secret)?));
-            basic::check(&name, &secret)?;
-            // Basic carries the first of the two kinds that is on: twice the same kind is twice.
-            let basic_is_this = self.config.password.is_none() || kind == CredentialKind::Password;
-            if by_basic && basic_is_this {
+            basic::check(kind, &name, &secret)?;
+            if by_basic == Some(kind) {
                 return Err(Malformed::Repeated);
             }
             one.put(*place, names[0], (name, secret))?;
             one.hide(*place, names[0]);
             one.hide(*place, names[1]);
         }
-        Ok(one.into_found(|(name, secret)| match kind {
-            CredentialKind::Password => Credential::Password {
-                username: name,
-                password: secret,
-            },
-            _ => Credential::ClientCredentials {
-                client_id: name,
-                client_secret: secret,
-            },
-        }))
+        Ok(one.into_found(|pair| credential(kind, pair)))
     }
 
     /// Header, then query, then body, as in Kong; not a credential, and not removed.
@@ -364,103 +346,21 @@ impl Extractor {
             return text(value.as_bytes());
         }
         [Place::Query, Place::Body].into_iter().find_map(|place| {
-            let value = request.values(place, name).ok()?.into_iter().next()?.ok()?;
+            let value = request.values(place, name).into_iter().next()?.ok()?;
             text(&value)
         })
     }
 }
 
-/// A request as it is looked through.
-struct Looked<'r> {
-    headers: &'r HeaderMap,
-    query: &'r [u8],
-    body: Body<'r>,
-}
-
-type Values<'r> = Vec<Result<Cow<'r, [u8]>, Malformed>>;
-
-impl<'r> Looked<'r> {
-    fn values(&self, place: Place, name: &'r str) -> Result<Values<'r>, Malformed> {
-        Ok(match (place, self.body) {
-            (Place::Query, _) => pairs::values(self.query, name).collect(),
-            (Place::Body, Some((BodyFormat::Form, body))) => pairs::values(body, name).collect(),
-            (Place::Body, Some((BodyFormat::Json, body))) => json::values(body, name)?
-                .into_iter()
-                .map(|value| value.map(bytes))
-                .collect(),
-            _ => Vec::new(),
-        })
-    }
-
-    /// The only value; several are refused.
-    fn one(&self, place: Place, name: &'r str) -> Result<Option<Cow<'r, [u8]>>, Malformed> {
-        let mut values = self.values(place, name)?;
-        match values.len() {
-            0 => Ok(None),
-            1 => values.remove(0).map(Some),
-            _ => Err(Malformed::Repeated),
-        }
-    }
-
-    fn cookies<'n>(&self, name: &'n str) -> impl Iterator<Item = &'r [u8]> + use<'r, 'n> {
-        self.headers
-            .get_all(header::COOKIE)
-            .iter()
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-            .filter_map(move |cookie| cookie_value(cookie, name))
-    }
-}
-
-fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
-}
-
-/// At most one credential of a kind.
-struct One<'e, T> {
-    value: Option<(Place, &'e str, T)>,
-    edits: Edits<'e>,
-}
-
-impl<T> Default for One<'_, T> {
-    fn default() -> Self {
-        Self {
-            value: None,
-            edits: Edits::default(),
-        }
-    }
-}
-
-impl<'e, T> One<'e, T> {
-    fn put(&mut self, place: Place, name: &'e str, value: T) -> Result<(), Malformed> {
-        if self.value.replace((place, name, value)).is_some() {
-            return Err(Malformed::Repeated);
-        }
-        Ok(())
-    }
-
-    fn hide(&mut self, place: Place, name: &'e str) {
-        match place {
-            Place::Query => self.edits.query.push(name),
-            Place::Body => self.edits.body.push(name),
-            Place::Header | Place::Cookie => {}
-        }
-    }
-
-    fn into_found(
-        self,
-        credential: impl FnOnce(T) -> Credential,
-    ) -> Option<(Found<'e>, Edits<'e>)> {
-        let (place, name, value) = self.value?;
-        Some((
-            Found {
-                credential: credential(value),
-                place,
-                name,
-            },
-            self.edits,
-        ))
+fn credential(kind: CredentialKind, (name, secret): (String, Secret)) -> Credential {
+    match kind {
+        CredentialKind::Password => Credential::Password {
+            username: name,
+            password: secret,
+        },
+        _ => Credential::ClientCredentials {
+            client_id: name,
+            client_secret: secret,
+        },
     }
 }

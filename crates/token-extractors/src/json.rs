@@ -8,23 +8,19 @@ use serde_json::value::RawValue;
 use crate::malformed::Malformed;
 
 /// One top-level member.
-struct Member<'a> {
+pub(crate) struct Member<'a> {
     name: Cow<'a, str>,
     value: &'a str,
     /// From the name's quotation mark to the value's last byte.
     range: Range<usize>,
 }
 
-/// The values of a member; `null` counts as absent.
-pub(crate) fn values<'a>(
-    text: &'a [u8],
-    name: &str,
-) -> Result<Vec<Result<Cow<'a, str>, Malformed>>, Malformed> {
-    Ok(members(text)?
-        .into_iter()
-        .filter(|member| member.name == name && member.value != "null")
-        .map(|member| string(member.value).ok_or(Malformed::NotText))
-        .collect())
+impl<'a> Member<'a> {
+    /// The value, if the member has this name; `null` counts as absent.
+    pub(crate) fn value_of(&self, name: &str) -> Option<Result<Cow<'a, str>, Malformed>> {
+        (self.name == name && self.value != "null")
+            .then(|| string(self.value).ok_or(Malformed::NotText))
+    }
 }
 
 /// The text without these members, or `None` if none of them is in it.
@@ -76,7 +72,7 @@ fn string(raw: &str) -> Option<Cow<'_, str>> {
 
 /// The top-level members, with their places. serde_json decides what is JSON; this walks what it
 /// has accepted.
-fn members(text: &[u8]) -> Result<Vec<Member<'_>>, Malformed> {
+pub(crate) fn members(text: &[u8]) -> Result<Vec<Member<'_>>, Malformed> {
     let text = std::str::from_utf8(text).map_err(|_| Malformed::Body)?;
     if text.trim_ascii().is_empty() {
         return Ok(Vec::new());
@@ -198,16 +194,14 @@ mod tests {
             (r#"{"t":"#, Err(Malformed::Body)),
             ("", Ok(vec![])),
         ] {
-            let values = values(text.as_bytes(), "t");
-            let values = values
-                .as_ref()
-                .map(|values| {
-                    values
-                        .iter()
-                        .map(|v| v.as_deref().map_err(|e| *e))
-                        .collect::<Vec<_>>()
-                })
-                .map_err(|error| *error);
+            let values = members(text.as_bytes()).map(|members| {
+                let values = members.iter().filter_map(|member| member.value_of("t"));
+                values.collect::<Vec<_>>()
+            });
+            let expected = expected.map(|values: Vec<Result<&str, _>>| {
+                let values = values.into_iter().map(|value| value.map(Cow::Borrowed));
+                values.collect::<Vec<_>>()
+            });
             assert_eq!(values, expected, "{text}");
         }
     }

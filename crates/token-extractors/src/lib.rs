@@ -25,6 +25,7 @@ mod bearer;
 mod body;
 mod extractor;
 mod json;
+mod looked;
 mod malformed;
 mod pairs;
 mod places;

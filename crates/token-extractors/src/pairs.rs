@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use crate::malformed::Malformed;
 
 /// The values of a parameter, decoded; the names are compared decoded as well.
-pub(crate) fn values<'a>(
+pub(crate) fn values<'a, 'n>(
     text: &'a [u8],
-    name: &'a str,
-) -> impl Iterator<Item = Result<Cow<'a, [u8]>, Malformed>> {
+    name: &'n str,
+) -> impl Iterator<Item = Result<Cow<'a, [u8]>, Malformed>> + use<'a, 'n> {
     pairs(text)
         .filter(move |(have, _)| is(have, name))
         .map(|(_, value)| decode(value).ok_or(Malformed::PercentEncoding))

@@ -4,8 +4,7 @@
 use http::Request;
 use http::request::Parts;
 use oidc_core::{Credential, CredentialKind};
-use proptest::prelude::*;
-use token_extractors::{BodyFormat, Extractor, ExtractorConfig, Malformed, Place};
+use token_extractors::{Extractor, ExtractorConfig, Malformed, Place};
 
 const ALL: [Place; 3] = [Place::Body, Place::Header, Place::Query];
 
@@ -347,24 +346,80 @@ fn the_request_may_name_the_client_to_use() {
     }
 }
 
-proptest! {
-    #[test]
-    fn no_bytes_make_it_panic_and_nothing_found_is_left(
-        query in "[a-z_%=&+0-9]{0,60}",
-        body in proptest::collection::vec(any::<u8>(), 0..80),
-        basic in "[ -~]{0,40}",
-        json: bool,
-    ) {
-        let query = format!("{query}&refresh_token=canary");
-        let Ok(request) = Request::post(format!("/?{query}"))
-            .header("authorization", format!("Basic {basic}")).body(()) else { return Ok(()) };
-        let head = request.into_parts().0;
-        let extractor = extractor();
-        let format = if json { BodyFormat::Json } else { BodyFormat::Form };
-        if let Ok(extraction) = extractor.extract(&head, Some((format, &body))) {
-            let query = extraction.edits.query(&query).unwrap_or(query);
-            prop_assert!(!query.contains("canary"));
-            let _ = extraction.edits.body(format, &body);
+#[test]
+fn a_malformed_body_matters_only_where_the_credential_may_be_in_it() {
+    for (headers, body, expected) in [
+        (
+            &[JSON, ("refresh-token", "rt")][..],
+            "{\"a\":",
+            Ok("header rt"),
+        ),
+        (
+            &[JSON, ("refresh-token", "rt")],
+            "\u{feff}{}",
+            Ok("header rt"),
+        ),
+        (&[JSON], "{\"a\":", Err(Malformed::Body)),
+        (&[JSON], "{\"a\":1}", Ok("")),
+    ] {
+        let outcome = look(&extractor(), &head("/", headers), body);
+        if let Ok((_, left)) = &outcome {
+            assert!(left.ends_with(body), "{left}");
         }
+        let found = outcome.as_ref().map(|(found, _)| found.as_str());
+        assert_eq!(found.map_err(|error| *error), expected, "{body}");
     }
+}
+
+#[test]
+fn a_second_authorization_line_leaves_open_who_is_asking() {
+    let mut config = ExtractorConfig::default();
+    config.bearer = Some(ALL.to_vec());
+    let extractor = Extractor::compile(config).expect("header names");
+    let lines = |second| [("authorization", "Bearer a"), ("authorization", second)];
+    for second in ["Bearer a", "Basic am9objpkb2U=", "Negotiate x"] {
+        let outcome = look(&extractor, &head("/", &lines(second)), "");
+        assert_eq!(outcome.err(), Some(Malformed::Repeated), "{second}");
+    }
+    // Where nobody presents a token, it is none of ours.
+    let headers = [
+        ("authorization", "Digest a"),
+        ("authorization", "Negotiate x"),
+    ];
+    assert!(look(&extractor, &head("/", &headers), "").is_ok());
+}
+
+#[test]
+fn kinds_go_before_places() {
+    // Passwords are looked for in the form alone, so that Basic is a client's.
+    let mut config = ExtractorConfig::default();
+    config.password = Some(vec![Place::Body]);
+    config.client_credentials = Some(vec![Place::Header, Place::Body]);
+    let extractor = Extractor::compile(config).expect("header names");
+    let headers = [FORM, ("authorization", "Basic c2VydmljZTpz")];
+    for (body, expected) in [
+        ("", Ok(("header service:s", "||"))),
+        ("username=john&password=doe&a", Ok(("body john:doe", "||a"))),
+        ("client_id=x&client_secret=y", Err(Malformed::Repeated)),
+    ] {
+        let outcome = look(&extractor, &head("/", &headers), body);
+        let outcome = outcome
+            .as_ref()
+            .map(|(found, left)| (found.as_str(), left.as_str()));
+        assert_eq!(outcome.map_err(|error| *error), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_password_is_text_and_a_clients_secret_is_ascii() {
+    let utf8 = [("authorization", "Basic asO2aG46ZMWTZQ==")];
+    let (found, _) = look(&extractor(), &head("/", &utf8), "").expect("text");
+    assert_eq!(found, "header jöhn:dœe");
+    let mut config = ExtractorConfig::default();
+    config.client_credentials = Some(ALL.to_vec());
+    let clients = Extractor::compile(config).expect("header names");
+    assert_eq!(
+        look(&clients, &head("/", &utf8), "").err(),
+        Some(Malformed::Bytes)
+    );
 }
