@@ -163,7 +163,7 @@ pub const PARAMETERS: &[Parameter] = &[
     row("jwks_endpoint", Text, None, true, "Used instead of the discovered key set."),
     row("jwt_session_claim", Text, Some("sid"), false, ""),
     row("jwt_session_cookie", Text, None, false, ""),
-    row("keepalive", Bool, Some("true"), true, "Accepted either way: connections to the provider are kept for a few seconds."),
+    row("keepalive", Bool, Some("true"), true, "Accepted either way: each call to the provider has a connection of its own."),
     row("leeway", Number, Some("0"), true, "Seconds by which clocks may differ."),
     row("login_action", Word, Some("upstream"), false, ""),
     row("login_methods", List, Some("authorization_code"), false, ""),
