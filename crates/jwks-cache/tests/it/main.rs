@@ -1,0 +1,6 @@
+//! The cache from outside, under a paused clock: who fetches, what is served, and for how long.
+
+mod coalescing;
+mod outage;
+mod rotation;
+mod support;
