@@ -1,15 +1,15 @@
 //! Keycloak's admin REST interface, as much of it as tests need.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, header};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::http_client::HttpClient;
-use crate::keys::Algorithm;
+use crate::keys::{Algorithm, SigningKey};
 use crate::{ClientKeys, Error, Realm};
 
 /// How long an admin's token is used. It lives for a minute.
@@ -53,12 +53,20 @@ impl Admin {
         &self.0.base
     }
 
-    /// Makes a realm.
+    /// Makes a realm. Its RSA keys are made here: that takes Keycloak seconds.
     ///
     /// # Errors
     /// If the server refuses, for example since there is one of this name.
     pub async fn create_realm(&self, realm: &Realm) -> Result<(), Error> {
-        self.call(Method::POST, "", Some(&realm.to_json())).await?;
+        let mut settings = realm.to_json();
+        let keys = [
+            signing_key(realm.algorithm, 100),
+            ENCRYPTION_KEY.clone(),
+            key("hmac-generated", 100, json!({"algorithm": ["HS512"]})),
+            key("aes-generated", 100, json!({})),
+        ];
+        settings["components"] = json!({KEY_PROVIDER: keys});
+        self.call(Method::POST, "", Some(&settings)).await?;
         Ok(())
     }
 
@@ -89,40 +97,11 @@ impl Admin {
     pub async fn add_key(&self, realm: &str, algorithm: Algorithm) -> Result<(), Error> {
         let settings = self.call(Method::GET, &format!("/{realm}"), None).await?;
         let highest = self.keys(realm).await?.iter().map(priority).max();
-        let (provider, special) = match algorithm {
-            Algorithm::Rs256 | Algorithm::Ps256 => ("rsa-generated", json!({"keySize": ["2048"]})),
-            Algorithm::Es256 => (
-                "ecdsa-generated",
-                json!({"ecdsaEllipticCurveKey": ["P-256"]}),
-            ),
-            Algorithm::Es384 => (
-                "ecdsa-generated",
-                json!({"ecdsaEllipticCurveKey": ["P-384"]}),
-            ),
-            Algorithm::EdDsa => (
-                "eddsa-generated",
-                json!({"eddsaEllipticCurveKey": ["Ed25519"]}),
-            ),
-        };
-        let priority = highest.unwrap_or_default() + 100;
-        let mut config: Map<String, Value> = special.as_object().cloned().unwrap_or_default();
-        for (name, value) in [
-            ("priority", priority.to_string()),
-            ("enabled", "true".to_owned()),
-            ("active", "true".to_owned()),
-            ("algorithm", algorithm.name().to_owned()),
-        ] {
-            config.insert(name.to_owned(), json!([value]));
-        }
-        let component = json!({
-            "name": format!("{provider}-{priority}"),
-            "providerId": provider,
-            "providerType": KEY_PROVIDER,
-            "parentId": settings["id"],
-            "config": config,
-        });
+        let mut key = signing_key(algorithm, highest.unwrap_or_default() + 100);
+        key["providerType"] = json!(KEY_PROVIDER);
+        key["parentId"] = settings["id"].clone();
         let path = format!("/{realm}/components");
-        self.call(Method::POST, &path, Some(&component)).await?;
+        self.call(Method::POST, &path, Some(&key)).await?;
         Ok(())
     }
 
@@ -320,7 +299,7 @@ impl Admin {
     async fn keys(&self, realm: &str) -> Result<Vec<Value>, Error> {
         let path = format!("/{realm}/components?type={KEY_PROVIDER}");
         let found = self.call(Method::GET, &path, None).await?;
-        let signing = ["rsa-generated", "ecdsa-generated", "eddsa-generated"];
+        let signing = ["rsa", "rsa-generated", "ecdsa-generated", "eddsa-generated"];
         let mut keys = found.as_array().cloned().unwrap_or_default();
         keys.retain(|key| {
             signing
@@ -329,6 +308,52 @@ impl Admin {
         });
         Ok(keys)
     }
+}
+
+/// One for all realms of a process.
+static ENCRYPTION_KEY: LazyLock<Value> = LazyLock::new(|| {
+    let pair = SigningKey::generate(Algorithm::Rs256);
+    let config = json!({
+        "algorithm": ["RSA-OAEP"],
+        "privateKey": [pair.private_base64()],
+    });
+    key("rsa-enc", 100, config)
+});
+
+/// A new key for signatures, as a component of a realm.
+fn signing_key(algorithm: Algorithm, priority: i64) -> Value {
+    let (provider, special) = match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 => {
+            let pair = SigningKey::generate(algorithm);
+            ("rsa", json!({"privateKey": [pair.private_base64()]}))
+        }
+        Algorithm::Es256 => (
+            "ecdsa-generated",
+            json!({"ecdsaEllipticCurveKey": ["P-256"]}),
+        ),
+        Algorithm::Es384 => (
+            "ecdsa-generated",
+            json!({"ecdsaEllipticCurveKey": ["P-384"]}),
+        ),
+        Algorithm::EdDsa => (
+            "eddsa-generated",
+            json!({"eddsaEllipticCurveKey": ["Ed25519"]}),
+        ),
+    };
+    let mut component = key(provider, priority, special);
+    component["config"]["algorithm"] = json!([algorithm.name()]);
+    component
+}
+
+fn key(provider: &str, priority: i64, mut config: Value) -> Value {
+    config["priority"] = json!([priority.to_string()]);
+    config["enabled"] = json!(["true"]);
+    config["active"] = json!(["true"]);
+    json!({
+        "name": format!("{provider}-{priority}"),
+        "providerId": provider,
+        "config": config,
+    })
 }
 
 fn priority(component: &Value) -> i64 {

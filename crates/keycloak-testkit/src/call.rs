@@ -183,7 +183,7 @@ impl fmt::Debug for Reply {
 }
 
 /// Why a call brought nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The provider refused.
@@ -202,6 +202,13 @@ impl CallError {
             Self::Refused(refusal) => Some(refusal),
             Self::Failed(_) => None,
         }
+    }
+}
+
+/// As `Display`: tests show errors by `unwrap`.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What can go wrong in the kit itself, and what to do about it.
 
+use std::fmt;
 use std::io;
 
 /// A failure of the kit or of a server that it talks to; never a verdict about a token.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A listener could not be opened.
@@ -58,4 +59,11 @@ pub enum Error {
     /// A test asked for something that the realm does not have.
     #[error("the realm has no {0}")]
     Unknown(String),
+}
+
+/// As `Display`: tests show errors by `unwrap`, and what to do is in the text.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -64,6 +64,8 @@ pub struct SigningKey(Arc<Pair>);
 
 struct Pair {
     key: EncodingKey,
+    /// PKCS #8.
+    der: Vec<u8>,
     algorithm: Algorithm,
     kid: String,
     public: Jwk,
@@ -76,7 +78,7 @@ impl SigningKey {
     /// If the cryptographic library cannot make one.
     #[must_use]
     pub fn generate(algorithm: Algorithm) -> Self {
-        let key = private_key(algorithm);
+        let (key, der) = private_key(algorithm);
         let mut public = Jwk::from_encoding_key(&key, algorithm.of_library())
             .expect("a private key has a public half");
         let kid = public
@@ -85,6 +87,7 @@ impl SigningKey {
         public.common.key_id = Some(kid.clone());
         Self(Arc::new(Pair {
             key,
+            der,
             algorithm,
             kid,
             public,
@@ -101,6 +104,11 @@ impl SigningKey {
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.0.algorithm
+    }
+
+    /// The private half as Keycloak imports it: PKCS #8 in Base64.
+    pub(crate) fn private_base64(&self) -> String {
+        STANDARD.encode(&self.0.der)
     }
 
     /// The public half as a JSON Web Key for signatures.
@@ -184,7 +192,7 @@ pub fn assertion_claims(client_id: &str, audience: &str) -> Value {
     })
 }
 
-fn private_key(algorithm: Algorithm) -> EncodingKey {
+fn private_key(algorithm: Algorithm) -> (EncodingKey, Vec<u8>) {
     match algorithm {
         Algorithm::Rs256 | Algorithm::Ps256 => {
             let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("an RSA key can be made");
@@ -193,7 +201,8 @@ fn private_key(algorithm: Algorithm) -> EncodingKey {
                 "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
                 lines(&STANDARD.encode(der.as_ref()))
             );
-            EncodingKey::from_rsa_pem(pem.as_bytes()).expect("an RSA key is read back")
+            let key = EncodingKey::from_rsa_pem(pem.as_bytes()).expect("an RSA key is read back");
+            (key, der.as_ref().to_vec())
         }
         Algorithm::Es256 | Algorithm::Es384 => {
             let curve = if algorithm == Algorithm::Es256 {
@@ -203,12 +212,18 @@ fn private_key(algorithm: Algorithm) -> EncodingKey {
             };
             let pair = EcdsaKeyPair::generate(curve).expect("an EC key can be made");
             let der = pair.to_pkcs8v1().expect("an EC key can be encoded");
-            EncodingKey::from_ec_der(der.as_ref())
+            (
+                EncodingKey::from_ec_der(der.as_ref()),
+                der.as_ref().to_vec(),
+            )
         }
         Algorithm::EdDsa => {
             let pair = Ed25519KeyPair::generate().expect("an Ed25519 key can be made");
             let der = pair.to_pkcs8v1().expect("an Ed25519 key can be encoded");
-            EncodingKey::from_ed_der(der.as_ref())
+            (
+                EncodingKey::from_ed_der(der.as_ref()),
+                der.as_ref().to_vec(),
+            )
         }
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod http_client;
 mod keycloak;
 pub mod keys;
+mod kind;
 mod provider;
 mod random;
 mod realm;
@@ -21,6 +22,7 @@ pub use echo::{EchoRequest, EchoUpstream};
 pub use embedded::{EmbeddedIdp, EmbeddedRealm};
 pub use error::Error;
 pub use keycloak::{Backend, Keycloak, KeycloakRealm, StartError, VERSION};
+pub use kind::ProviderKind;
 pub use provider::IdentityProvider;
 pub use realm::{Client, ClientAuthentication, ClientKeys, Realm, User, realm_file};
 /// What the seed realm consists of, by name.

@@ -85,6 +85,12 @@ pub trait IdentityProvider: Send + Sync {
     /// If the server does not do it, or there is no such user.
     async fn set_user_enabled(&self, user: &str, enabled: bool) -> Result<(), Error>;
 
+    /// Removes a user, with all sessions.
+    ///
+    /// # Errors
+    /// If the server does not do it, or there is no such user.
+    async fn delete_user(&self, user: &str) -> Result<(), Error>;
+
     /// Whether a refresh token is good for one use only.
     ///
     /// # Errors

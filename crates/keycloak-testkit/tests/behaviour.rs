@@ -25,8 +25,9 @@ macro_rules! on_both {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    let idp = keycloak_testkit::EmbeddedIdp::start().await.unwrap();
-                    super::$case(&idp.realm(&super::realm())).await;
+                    let kind = keycloak_testkit::ProviderKind::Embedded;
+                    let realm = kind.realm(&super::realm()).await.unwrap().unwrap();
+                    super::$case(&*realm).await;
                 }
             )*
         }
@@ -34,13 +35,11 @@ macro_rules! on_both {
             $(
                 #[tokio::test]
                 async fn $case() {
-                    use keycloak_testkit::IdentityProvider as _;
-                    let Some(keycloak) = keycloak_testkit::Keycloak::start_or_skip().await else {
-                        return;
-                    };
-                    let realm = keycloak.realm(&super::realm()).await.unwrap();
-                    super::$case(&realm).await;
-                    realm.delete().await.unwrap();
+                    let kind = keycloak_testkit::ProviderKind::Keycloak;
+                    if let Some(realm) = kind.realm(&super::realm()).await.unwrap() {
+                        super::$case(&*realm).await;
+                        realm.delete().await.unwrap();
+                    }
                 }
             )*
         }
@@ -60,6 +59,7 @@ on_both!(
     refuses_after_logout,
     refuses_after_revocation,
     refuses_while_the_user_is_disabled,
+    refuses_when_the_user_is_deleted,
     refuses_stale_tokens,
     refuses_clients_that_do_not_authenticate,
     refuses_bad_assertions,
@@ -82,7 +82,6 @@ const SIGNER_SECRET: &str = "a-secret-that-is-long-enough-for-hs256";
 
 fn realm() -> Realm {
     Realm::seed("behaviour")
-        .unique()
         .rotation(true)
         .client(Client::public("app"))
         .client(Client::secret("insider", "inside").audience("insider"))
@@ -411,6 +410,14 @@ async fn refuses_while_the_user_is_disabled(idp: &dyn IdentityProvider) {
     assert_invalid_grant(login.map_err(refusal), "Account disabled");
     idp.set_user_enabled(USER, true).await.unwrap();
     refresh(idp, &tokens).await.unwrap();
+}
+
+async fn refuses_when_the_user_is_deleted(idp: &dyn IdentityProvider) {
+    let tokens = log_in(idp).await;
+    idp.delete_user(USER).await.unwrap();
+    assert_invalid_grant(refresh(idp, &tokens).await, "Session not active");
+    let login = idp.log_in(USER, PASSWORD, ClientLogin::service()).await;
+    assert_invalid_grant(login.map_err(refusal), "Invalid user credentials");
 }
 
 async fn refuses_stale_tokens(idp: &dyn IdentityProvider) {
@@ -921,7 +928,7 @@ async fn the_shared_server_is_one() {
     };
     let again = Keycloak::start().await.unwrap();
     assert!(std::ptr::eq(keycloak, again));
-    let realm = realm();
+    let realm = realm().unique();
     let made = keycloak.realm(&realm).await.unwrap();
     let error = keycloak.realm(&realm).await.unwrap_err().to_string();
     assert!(error.contains("already exists"), "{error}");

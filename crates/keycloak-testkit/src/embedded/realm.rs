@@ -203,6 +203,14 @@ impl IdentityProvider for EmbeddedRealm {
         self.user(user, |account| account.user.enabled = enabled)
     }
 
+    async fn delete_user(&self, user: &str) -> Result<(), Error> {
+        let id = self.user(user, |account| account.id.clone())?;
+        let mut state = self.live.state();
+        state.users.retain(|account| account.id != id);
+        state.sessions.retain(|_, session| session.account != id);
+        Ok(())
+    }
+
     async fn set_rotation(&self, on: bool) -> Result<(), Error> {
         self.live.state().realm.rotation = on;
         Ok(())

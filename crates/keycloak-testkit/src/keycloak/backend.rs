@@ -45,13 +45,25 @@ impl fmt::Display for Backend {
 }
 
 /// Why no server could be had: each back end that was tried, and its reason.
-#[derive(Debug)]
-pub struct StartError(Vec<(Backend, String)>);
+pub struct StartError {
+    /// Back ends, or what else was tried, each with its reason.
+    reasons: Vec<(&'static str, String)>,
+    configured: bool,
+}
+
+impl StartError {
+    /// Whether the environment asks for a server in particular: then it is no matter of chance
+    /// that there is none.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.configured
+    }
+}
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no Keycloak server could be had:")?;
-        for (backend, reason) in &self.0 {
+        for (backend, reason) in &self.reasons {
             write!(f, "\n  {backend}: {reason}")?;
         }
         Ok(())
@@ -59,6 +71,13 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+/// As `Display`: tests show errors by `unwrap`, and what to do is in the text.
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 /// A server that runs.
 #[derive(Debug)]
@@ -104,8 +123,14 @@ impl From<Error> for No {
 pub(super) async fn start(port: u16) -> Result<Running, StartError> {
     let forced = match forced() {
         Ok(forced) => forced,
-        Err(reason) => return Err(StartError(vec![(Backend::Address, reason)])),
+        Err(reason) => {
+            return Err(StartError {
+                reasons: vec![("environment", reason)],
+                configured: true,
+            });
+        }
     };
+    let mut configured = forced.is_some();
     let mut reasons = Vec::new();
     for backend in Backend::ALL {
         if forced.is_some_and(|forced| forced != backend) {
@@ -121,14 +146,18 @@ pub(super) async fn start(port: u16) -> Result<Running, StartError> {
         };
         match started {
             Ok(running) => return Ok(running),
-            Err(No::Absent(reason)) => reasons.push((backend, reason)),
+            Err(No::Absent(reason)) => reasons.push((backend.name(), reason)),
             Err(No::Failed(reason)) => {
-                reasons.push((backend, reason));
+                configured |= matches!(backend, Backend::Address | Backend::Home);
+                reasons.push((backend.name(), reason));
                 break;
             }
         }
     }
-    Err(StartError(reasons))
+    Err(StartError {
+        reasons,
+        configured,
+    })
 }
 
 fn forced() -> Result<Option<Backend>, String> {

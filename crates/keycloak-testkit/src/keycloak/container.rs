@@ -85,7 +85,8 @@ pub(super) async fn start(port: u16) -> Result<Running, No> {
             .and_then(|container| container.state?.running)
             .unwrap_or_default();
         if !lives || Instant::now() > deadline {
-            let log = container.stdout_to_vec().await.unwrap_or_default();
+            let mut log = container.stdout_to_vec().await.unwrap_or_default();
+            log.extend(container.stderr_to_vec().await.unwrap_or_default());
             let log = String::from_utf8_lossy(&log).into_owned();
             let last = super::distribution::last_lines(&log, 12);
             return Err(No::Failed(format!(
@@ -131,7 +132,6 @@ fn request(shares_network: bool, port: u16, password: &str) -> ContainerRequest<
     } else {
         "0.0.0.0"
     };
-    // Everything on one port: the management port could be taken on a shared network.
     let command = [
         "start-dev".to_owned(),
         "--db=dev-mem".to_owned(),
@@ -147,6 +147,8 @@ fn request(shares_network: bool, port: u16, password: &str) -> ContainerRequest<
     request
         .with_env_var("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
         .with_env_var("KC_BOOTSTRAP_ADMIN_PASSWORD", password)
+        // In a container it would take half of the machine's memory.
+        .with_env_var("JAVA_OPTS_KC_HEAP", "-Xms64m -Xmx512m")
         .with_startup_timeout(START_TIME)
 }
 

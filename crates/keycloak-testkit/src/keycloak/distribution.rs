@@ -69,11 +69,16 @@ pub(super) fn prepare_download(mut tell: impl FnMut(&str)) -> Result<Prepared, E
 
 /// A copy of a distribution that is unpacked somewhere, which stays as it is.
 pub(super) fn prepare_home(home: &Path, mut tell: impl FnMut(&str)) -> Result<Prepared, Error> {
-    let home = home.canonicalize().map_err(failed("opening", home))?;
+    let home = home
+        .canonicalize()
+        .map_err(failed("opening KEYCLOAK_HOME,", home))?;
     let runner = home.join("lib").join("quarkus-run.jar");
     let changed = fs::metadata(&runner)
         .and_then(|metadata| metadata.modified())
-        .map_err(failed("opening", &runner))?;
+        .map_err(failed(
+            "KEYCLOAK_HOME is no distribution of Keycloak; opening",
+            &runner,
+        ))?;
     let name = Sha256::digest(format!("{} {changed:?}", home.display()));
     let name: String = name.iter().take(8).map(|b| format!("{b:02x}")).collect();
     cached(

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +15,7 @@ use crate::http_client::HttpClient;
 use crate::keys::Algorithm;
 use crate::provider::path;
 use crate::wire::{AnswerFuture, Endpoint, Faults, Gone, Responder, TokenRequest, Wire};
-use crate::{ClientKeys, Error, IdentityProvider, Reply, clock};
+use crate::{ClientKeys, Error, IdentityProvider, Realm, Reply, clock};
 
 /// A realm of a [`Keycloak`](super::Keycloak) server.
 ///
@@ -25,12 +26,15 @@ pub struct KeycloakRealm {
     http: HttpClient,
     name: String,
     base: String,
+    algorithm: Algorithm,
     wire: Wire,
+    /// Whether the realm is to be removed with this value: the server lives on.
+    tidy: AtomicBool,
 }
 
 impl KeycloakRealm {
     /// A wire in front of a realm that exists.
-    pub(super) async fn open(admin: Admin, name: &str) -> Result<Self, Error> {
+    pub(super) async fn open(admin: Admin, realm: &Realm, tidy: bool) -> Result<Self, Error> {
         let http = HttpClient::new();
         let relay = Relay {
             server: admin.base_url().to_owned(),
@@ -46,7 +50,9 @@ impl KeycloakRealm {
         let realm = Self {
             admin,
             http,
-            name: name.to_owned(),
+            name: realm.name.clone(),
+            algorithm: realm.algorithm,
+            tidy: AtomicBool::new(tidy),
             base: format!("http://{}", wire.address()),
             wire,
         };
@@ -161,7 +167,7 @@ impl IdentityProvider for KeycloakRealm {
     }
 
     async fn rotate_keys(&self) -> Result<(), Error> {
-        self.admin.add_key(&self.name, Algorithm::Rs256).await
+        self.admin.add_key(&self.name, self.algorithm).await
     }
 
     async fn withdraw_old_keys(&self) -> Result<(), Error> {
@@ -175,6 +181,10 @@ impl IdentityProvider for KeycloakRealm {
     async fn set_user_enabled(&self, user: &str, enabled: bool) -> Result<(), Error> {
         let change = json!({"enabled": enabled});
         self.admin.change_user(&self.name, user, &change).await
+    }
+
+    async fn delete_user(&self, user: &str) -> Result<(), Error> {
+        self.admin.delete_user(&self.name, user).await
     }
 
     async fn set_rotation(&self, on: bool) -> Result<(), Error> {
@@ -211,7 +221,28 @@ impl IdentityProvider for KeycloakRealm {
     }
 
     async fn delete(&self) -> Result<(), Error> {
+        self.tidy.store(false, Ordering::Relaxed);
         self.admin.delete_realm(&self.name).await
+    }
+}
+
+impl Drop for KeycloakRealm {
+    /// A test that failed leaves its realm; on a server of the user's own it is removed.
+    fn drop(&mut self) {
+        if !self.tidy.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let (admin, name) = (self.admin.clone(), self.name.clone());
+        let removal = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                // The server may be gone, and with it the realm.
+                let _ = runtime.block_on(admin.delete_realm(&name));
+            }
+        });
+        let _ = removal.join();
     }
 }
 
