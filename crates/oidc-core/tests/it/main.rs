@@ -5,4 +5,5 @@ mod memories;
 mod outcomes;
 mod simulation;
 mod support;
+mod table;
 mod vectors;
