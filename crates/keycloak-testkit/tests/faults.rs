@@ -204,3 +204,21 @@ async fn realms_of_one_provider_do_not_mix() {
     let answer = get(&two.url(Endpoint::Jwks)).await.unwrap();
     assert_eq!(answer.status(), 404);
 }
+
+#[tokio::test]
+async fn stops_listening_when_the_last_of_it_is_dropped() {
+    let idp = EmbeddedIdp::start().await.unwrap();
+    let realm = idp.realm(&Realm::seed("kong"));
+    let url = realm.url(Endpoint::Jwks);
+    drop(idp);
+    assert_eq!(get(&url).await.unwrap().status(), 200);
+    drop(realm);
+    let ended = async {
+        while get(&url).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended)
+        .await
+        .expect("the listener ends");
+}

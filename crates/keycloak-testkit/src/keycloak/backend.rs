@@ -58,6 +58,15 @@ impl StartError {
     pub const fn is_configured(&self) -> bool {
         self.configured
     }
+
+    /// Says on standard error that the running test is left out, and why.
+    ///
+    /// # Panics
+    /// Instead, with `CI=true` or `KEYCLOAK_REQUIRED=1` in the environment, or if a server
+    /// [is configured](Self::is_configured).
+    pub fn skip(&self) {
+        super::skip::skip(self);
+    }
 }
 
 impl fmt::Display for StartError {

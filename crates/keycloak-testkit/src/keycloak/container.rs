@@ -1,6 +1,5 @@
 //! The official image in a container engine.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use testcontainers::core::client::docker_client_instance;
@@ -11,6 +10,7 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as
 use super::VERSION;
 use super::backend::{No, is_ready};
 use super::guard::Guard;
+use super::server::free_port;
 use crate::admin::Admin;
 use crate::http_client::HttpClient;
 use crate::random;
@@ -166,12 +166,5 @@ fn removal(id: &str) -> Result<Guard, No> {
         )
     })?;
     Guard::afterwards(program, &["rm", "--force", "--volumes", id])
-        .map_err(|error| No::Failed(error.to_string()))
-}
-
-fn free_port() -> Result<u16, No> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
         .map_err(|error| No::Failed(error.to_string()))
 }

@@ -68,7 +68,7 @@ impl Keycloak {
         match Self::start().await {
             Ok(keycloak) => Some(keycloak),
             Err(error) => {
-                skip::skip(error);
+                error.skip();
                 None
             }
         }

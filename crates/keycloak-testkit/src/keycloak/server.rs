@@ -207,7 +207,7 @@ fn is_taken(log: &Path) -> bool {
     fs::read_to_string(log).is_ok_and(|text| text.contains("already bound"))
 }
 
-fn free_port() -> Result<u16, Error> {
+pub(super) fn free_port() -> Result<u16, Error> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
