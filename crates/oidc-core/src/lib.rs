@@ -7,6 +7,8 @@ pub mod client;
 mod credential;
 mod denial;
 pub mod flight;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod grant;
 pub mod jose;
 pub mod provider;

@@ -24,6 +24,8 @@ mod basic;
 mod bearer;
 mod body;
 mod extractor;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod json;
 mod looked;
 mod malformed;

@@ -58,7 +58,7 @@ impl Edits<'_> {
 }
 
 /// RFC 6265 §4.2.1: `name=value` joined by `; `, on one line or several.
-fn remove_cookies(headers: &mut HeaderMap, names: &[&str]) {
+pub(crate) fn remove_cookies(headers: &mut HeaderMap, names: &[&str]) {
     let lines: Vec<HeaderValue> = headers.get_all(header::COOKIE).iter().cloned().collect();
     headers.remove(header::COOKIE);
     for line in lines {

@@ -21,7 +21,7 @@ mod metadata;
 mod policy;
 mod received;
 mod request;
-mod response;
+pub(crate) mod response;
 mod token;
 
 use std::sync::{Arc, OnceLock};
