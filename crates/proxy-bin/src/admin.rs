@@ -137,10 +137,20 @@ fn answer(shared: &Shared, method: &Method, path: &str) -> Answer {
             if path == "/" && get {
                 return with_json(StatusCode::OK, &index());
             }
-            with_json(
+            let mut answer = with_json(
                 StatusCode::METHOD_NOT_ALLOWED,
                 &json!({"message": "Method not allowed"}),
-            )
+            );
+            // RFC 9110 §15.5.6: what would do instead.
+            let allowed = if path == "/openid-connect/jwks" {
+                "GET, HEAD, DELETE"
+            } else {
+                "GET, HEAD"
+            };
+            answer
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static(allowed));
+            answer
         }
         _ => not_found(),
     }

@@ -8,6 +8,7 @@ use crate::authenticate::{BrokerSettings, Brokers, BrokersError, Plugin, PluginE
 use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
 use crate::forward::{Managed, Upstream, UpstreamError};
 use crate::keys::OwnKeys;
+use crate::respond::REQUEST_ID;
 use crate::routes::{Asked, Matched, Matcher, lax_readings};
 use crate::telemetry::{Metrics, RouteMetrics};
 
@@ -257,6 +258,7 @@ fn protect(routes: &mut [PreparedRoute]) {
         .filter_map(|route| route.plugin.as_ref())
         .flat_map(|plugin| plugin.written_upstream().cloned().collect::<Vec<_>>())
         .filter(|name| *name != header::AUTHORIZATION)
+        .chain([REQUEST_ID])
         .collect();
     for route in routes {
         let own = route

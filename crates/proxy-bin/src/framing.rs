@@ -16,6 +16,14 @@ use crate::forward::ForwardError;
 /// A message that is refused as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadRequest {
+    /// Lines that are none (RFC 9112 §3 and §5).
+    Malformed,
+    /// A line that ends with LF alone (RFC 9112 §2.2).
+    LineEnding,
+    /// A version of HTTP that is not spoken here.
+    Version,
+    /// The head did not come in time.
+    HeadTimeout,
     /// The request line is longer than the bound.
     RequestLine,
     /// The header section is larger than the bound.
@@ -28,7 +36,7 @@ pub(crate) enum BadRequest {
     HostRepeated,
     /// A host that cannot be one.
     HostMalformed,
-    /// `Transfer-Encoding` and `Content-Length` at once (RFC 9112 §6.3).
+    /// A body with two lengths, or with one that two readers may read differently (RFC 9112 §6.3).
     Framing,
     /// An expectation that cannot be met (RFC 9110 §10.1.1).
     Expectation,
@@ -39,6 +47,10 @@ pub(crate) enum BadRequest {
 impl BadRequest {
     pub(crate) const fn code(self) -> &'static str {
         match self {
+            Self::Malformed => "request.malformed",
+            Self::LineEnding => "request.line_ending",
+            Self::Version => "request.version",
+            Self::HeadTimeout => "request.head_timeout",
             Self::RequestLine => "request.line_too_long",
             Self::Headers => "request.headers_too_large",
             Self::Fragment => "request.target_fragment",
@@ -57,7 +69,11 @@ impl BadRequest {
             Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Fragment
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Malformed
+            | Self::LineEnding
+            | Self::Fragment
             | Self::HostMissing
             | Self::HostRepeated
             | Self::HostMalformed
@@ -72,9 +88,15 @@ impl BadRequest {
 }
 
 /// Checks a message, and gives the host that it is for: in lower case, without a port.
-pub(crate) fn check(parts: &Parts, limits: &Limits, fragment: bool) -> Result<String, BadRequest> {
-    if fragment {
-        return Err(BadRequest::Fragment);
+///
+/// `refused` is what was found wrong with its bytes, before they were parsed.
+pub(crate) fn check(
+    parts: &Parts,
+    limits: &Limits,
+    refused: Option<BadRequest>,
+) -> Result<String, BadRequest> {
+    if let Some(refused) = refused {
+        return Err(refused);
     }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(BadRequest::Method);
@@ -96,9 +118,8 @@ pub(crate) fn check(parts: &Parts, limits: &Limits, fragment: bool) -> Result<St
     {
         return Err(BadRequest::Framing);
     }
-    if let Some(expected) = headers.get(header::EXPECT)
-        && !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")
-    {
+    let met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !headers.get_all(header::EXPECT).iter().all(met) {
         return Err(BadRequest::Expectation);
     }
     host(parts)
@@ -112,6 +133,7 @@ fn host(parts: &Parts) -> Result<String, BadRequest> {
         return Err(BadRequest::HostRepeated);
     }
     let line = match line {
+        Some(line) if line.is_empty() => return Err(BadRequest::HostMalformed),
         Some(line) => Some(line.to_str().map_err(|_| BadRequest::HostMalformed)?),
         None => None,
     };
@@ -124,22 +146,29 @@ fn host(parts: &Parts) -> Result<String, BadRequest> {
         (None, None) if parts.version == Version::HTTP_10 => "",
         (None, None) => return Err(BadRequest::HostMissing),
     };
-    let plausible = |byte: u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'~' | b'%')
-    };
-    if !host.bytes().all(plausible) {
-        return Err(BadRequest::HostMalformed);
-    }
-    Ok(without_port(host).to_ascii_lowercase())
+    let name = name_of(host).ok_or(BadRequest::HostMalformed)?;
+    Ok(name.to_ascii_lowercase())
 }
 
-fn without_port(host: &str) -> &str {
-    match host.rfind(':') {
-        // The colons of an IPv6 address stand in brackets.
-        Some(at) if !host[at..].contains(']') => &host[..at],
-        _ => host,
+/// The host without its port; `None` if it can be none. HTTP/1.0 alone may go without.
+fn name_of(host: &str) -> Option<&str> {
+    if let Some(address) = host.strip_prefix('[') {
+        let (address, port) = address.split_once(']')?;
+        address.parse::<std::net::Ipv6Addr>().ok()?;
+        return is_port(port).then(|| &host[..address.len() + 2]);
     }
+    let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+    let plausible = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~".contains(&byte);
+    (name.bytes().all(plausible) && (!name.is_empty() || host.is_empty()) && is_port(port))
+        .then_some(name)
+}
+
+/// A port with its colon, or nothing.
+fn is_port(text: &str) -> bool {
+    text.is_empty()
+        || text
+            .strip_prefix(':')
+            .is_some_and(|port| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `Content-Length`, if there is one.
@@ -184,19 +213,18 @@ pub(crate) async fn collect(
 }
 
 /// The same target with another query; without one if it is empty.
-pub(crate) fn with_query(uri: &Uri, query: &str) -> Uri {
+pub(crate) fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
     let query = (!query.is_empty()).then_some(query);
     with_path(uri.path(), query)
 }
 
-/// A target of this path and query.
-pub(crate) fn with_path(path: &str, query: Option<&str>) -> Uri {
+/// A target of this path and query; `None` if they are longer than any target can be.
+pub(crate) fn with_path(path: &str, query: Option<&str>) -> Option<Uri> {
     let target = match query {
         Some(query) => PathAndQuery::try_from(format!("{path}?{query}")),
         None => PathAndQuery::try_from(path),
     };
-    // A path and a query that were one target before are one again.
-    target.map_or_else(|_| Uri::from_static("/"), Uri::from)
+    target.ok().map(Uri::from)
 }
 
 /// RFC 9113 §8.2.3: HTTP/2 may send each cookie on a line of its own; HTTP/1.1 has one line.
@@ -260,8 +288,23 @@ mod tests {
             ("/", vec![], Err(BadRequest::HostMissing)),
             ("/", vec![("host", "a@b")], Err(BadRequest::HostMalformed)),
             ("/", vec![("host", "a/b")], Err(BadRequest::HostMalformed)),
+            ("/", vec![("host", "")], Err(BadRequest::HostMalformed)),
+            ("/", vec![("host", ":80")], Err(BadRequest::HostMalformed)),
+            (
+                "/",
+                vec![("host", "a:80:80")],
+                Err(BadRequest::HostMalformed),
+            ),
+            ("/", vec![("host", "a:8o")], Err(BadRequest::HostMalformed)),
+            ("/", vec![("host", "[::1")], Err(BadRequest::HostMalformed)),
+            (
+                "/",
+                vec![("host", "[::1]x")],
+                Err(BadRequest::HostMalformed),
+            ),
+            ("/", vec![("host", "a, b")], Err(BadRequest::HostMalformed)),
         ] {
-            let found = check(&parts(target, &headers), &LIMITS, false);
+            let found = check(&parts(target, &headers), &LIMITS, None);
             assert_eq!(
                 found.as_deref(),
                 expected.as_ref().map(|host| *host),
@@ -274,21 +317,25 @@ mod tests {
     fn each_bound_has_its_status() {
         let long = format!("/{}", "a".repeat(64));
         let large = "v".repeat(128);
-        for (request, fragment, status) in [
-            (parts(&long, &[("host", "a")]), false, 414),
-            (parts("/", &[("host", "a"), ("x", &large)]), false, 431),
+        for (request, refused, status) in [
+            (parts(&long, &[("host", "a")]), None, 414),
+            (parts("/", &[("host", "a"), ("x", &large)]), None, 431),
             (
                 parts(
                     "/",
                     &[("host", "a"), ("a", ""), ("b", ""), ("c", ""), ("d", "")],
                 ),
-                false,
+                None,
                 431,
             ),
-            (parts("/", &[("host", "a")]), true, 400),
+            (
+                parts("/", &[("host", "a")]),
+                Some(BadRequest::Fragment),
+                400,
+            ),
             (
                 parts("/", &[("host", "a"), ("expect", "the-unexpected")]),
-                false,
+                None,
                 417,
             ),
             (
@@ -300,11 +347,11 @@ mod tests {
                         ("content-length", "3"),
                     ],
                 ),
-                false,
+                None,
                 400,
             ),
         ] {
-            let bad = check(&request, &LIMITS, fragment).expect_err("refused");
+            let bad = check(&request, &LIMITS, refused).expect_err("refused");
             assert_eq!(bad.status().as_u16(), status, "{bad:?}");
         }
     }

@@ -90,8 +90,8 @@ impl<'a> Exchange<'a> {
     async fn run(mut self, request: Request<Incoming>) -> Outcome<Response<Body>> {
         let (mut parts, incoming) = request.into_parts();
         let limits = &self.app.settings().limits;
-        let host = framing::check(&parts, limits, self.connection.take_fragment())
-            .map_err(Self::bad_request)?;
+        let host =
+            framing::check(&parts, limits, self.connection.refused()).map_err(Self::bad_request)?;
         framing::name_host(&mut parts);
         let path = normalise(parts.uri.path())
             .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?
@@ -99,6 +99,13 @@ impl<'a> Exchange<'a> {
         self.story.path.clone_from(&path);
         let https = self.connection.hop().is_https(&parts.headers);
         let (route, matched) = self.route(&parts, &host, &path, https)?;
+        let target = upstream_path(
+            route.upstream.base_path(),
+            &path,
+            matched.length,
+            route.strip_path,
+        )
+        .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?;
         if limits
             .body
             .is_some_and(|most| framing::declared_length(&parts.headers) > Some(most))
@@ -113,7 +120,9 @@ impl<'a> Exchange<'a> {
         let client_version = parts.version;
         let (granted, body) = self.authenticate(route, &mut parts, incoming).await?;
         let upgrade = self.rewrite(route, &matched, &path, &mut parts, granted.as_deref());
-        let on_upgrade = upgrade.as_ref().and(on_upgrade);
+        parts.uri = framing::with_path(&target, parts.uri.query())
+            .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
+        parts.version = Version::HTTP_11;
         let trailers = parts.headers.contains_key(header::TE);
         let answer = route
             .upstream
@@ -124,28 +133,8 @@ impl<'a> Exchange<'a> {
                 Refusal::new(error.code(), error.status())
             })?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let mut response = answer.into_upgrade();
-            let Some(client) = on_upgrade else {
-                // Nobody asked for another protocol: what follows would be read as answers.
-                return Err(Refusal::new(
-                    ForwardError::Malformed.code(),
-                    StatusCode::BAD_GATEWAY,
-                ));
-            };
-            let upstream = hyper::upgrade::on(&mut response);
-            self.shared.upgrades().relay(client, upstream);
-            self.connection.upgraded();
-            let mut response = response.map(|_| Body::empty());
-            let kept = remove_hop_by_hop(response.headers_mut());
-            if let Some(protocol) = kept.upgrade.or_else(|| upgrade.map(|u| u.value().clone())) {
-                let headers = response.headers_mut();
-                headers.insert(
-                    header::CONNECTION,
-                    http::HeaderValue::from_static("Upgrade"),
-                );
-                headers.insert(header::UPGRADE, protocol);
-            }
-            return Ok(response);
+            let switch = upgrade.as_ref().zip(on_upgrade);
+            return self.switched(answer.into_upgrade(), switch);
         }
         let mut response = answer.into_response();
         let received = response.version();
@@ -166,6 +155,38 @@ impl<'a> Exchange<'a> {
         Ok(response)
     }
 
+    /// Both sides speak another protocol from now on, if it is one that was asked for.
+    fn switched(
+        &self,
+        mut response: Response<Incoming>,
+        switch: Option<(&Upgrade, OnUpgrade)>,
+    ) -> Outcome<Response<Body>> {
+        let upstream = hyper::upgrade::on(&mut response);
+        let mut response = response.map(|_| Body::empty());
+        let chosen = remove_hop_by_hop(response.headers_mut()).upgrade;
+        let (protocol, client) = match (switch, chosen) {
+            (Some((offer, client)), Some(chosen)) if offer.includes(&chosen) => (chosen, client),
+            // What follows would be read as something that it is not.
+            _ => {
+                return Err(Refusal::new(
+                    ForwardError::Malformed.code(),
+                    StatusCode::BAD_GATEWAY,
+                ));
+            }
+        };
+        self.shared
+            .upgrades()
+            .relay(client, upstream, self.connection.place());
+        self.connection.upgraded();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONNECTION,
+            http::HeaderValue::from_static("Upgrade"),
+        );
+        headers.insert(header::UPGRADE, protocol);
+        Ok(response)
+    }
+
     fn bad_request(bad: BadRequest) -> Box<Refusal> {
         let mut refusal = Refusal::new(bad.code(), bad.status());
         if bad.ends_connection() {
@@ -173,6 +194,12 @@ impl<'a> Exchange<'a> {
                 .response
                 .headers_mut()
                 .insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        if bad == BadRequest::Method {
+            // RFC 9110 §15.5.6: what would do instead.
+            let allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+            let headers = refusal.response.headers_mut();
+            headers.insert(header::ALLOW, http::HeaderValue::from_static(allowed));
         }
         refusal
     }
@@ -235,7 +262,8 @@ impl<'a> Exchange<'a> {
         let settings = self.app.settings();
         let body_limit = settings.limits.body;
         let Some(plugin) = &route.plugin else {
-            return Ok((None, RequestBody::flowing(incoming, body_limit)));
+            let body = RequestBody::flowing(incoming, body_limit, &route.managed);
+            return Ok((None, body));
         };
         let extractor = plugin.extractor();
         let format = extractor
@@ -258,7 +286,8 @@ impl<'a> Exchange<'a> {
         let edits = extraction.edits;
         edits.apply_to_headers(&mut parts.headers);
         if let Some(query) = parts.uri.query().and_then(|query| edits.query(query)) {
-            parts.uri = framing::with_query(&parts.uri, &query);
+            parts.uri = framing::with_query(&parts.uri, &query)
+                .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
         }
         let body = match (whole, flowing) {
             (Some((format, bytes)), _) => {
@@ -268,7 +297,7 @@ impl<'a> Exchange<'a> {
                     .insert(header::CONTENT_LENGTH, bytes.len().into());
                 RequestBody::whole(bytes)
             }
-            (None, Some(incoming)) => RequestBody::flowing(incoming, body_limit),
+            (None, Some(incoming)) => RequestBody::flowing(incoming, body_limit, &route.managed),
             (None, None) => RequestBody::empty(),
         };
         if plugin.lets_through(&parts.method) {
@@ -342,14 +371,6 @@ impl<'a> Exchange<'a> {
         if let (Some(plugin), Some(granted)) = (&route.plugin, granted) {
             plugin.write_upstream(granted, headers);
         }
-        let upstream = upstream_path(
-            route.upstream.base_path(),
-            path,
-            matched.length,
-            route.strip_path,
-        );
-        parts.uri = framing::with_path(&upstream, parts.uri.query());
-        parts.version = Version::HTTP_11;
         upgrade
     }
 }

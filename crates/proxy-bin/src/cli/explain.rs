@@ -21,7 +21,7 @@ use crate::app::{App, PreparedRoute, Unrouted};
 use crate::authenticate::Plugin;
 use crate::config;
 use crate::framing;
-use crate::routes::{Asked, BadTarget, Matched, normalise, upstream_path};
+use crate::routes::{Asked, BadTarget, normalise, upstream_path};
 use crate::telemetry::Metrics;
 
 mod advice;
@@ -145,7 +145,8 @@ fn request(question: &Question) -> Result<(Parts, Vec<u8>), String> {
         .map_err(|_| "the request is malformed".to_owned())?
         .into_parts();
     // What the gateway is sent names a path alone.
-    parts.uri = framing::with_path(parts.uri.path(), parts.uri.query());
+    parts.uri = framing::with_path(parts.uri.path(), parts.uri.query())
+        .ok_or_else(|| "the --url is too long".to_owned())?;
     Ok((parts, body))
 }
 
@@ -161,21 +162,21 @@ struct Explanation<'a> {
 
 impl Explanation<'_> {
     async fn tell(&self) -> Result<(), Refused> {
-        let (route, matched, path) = self.routed()?;
+        let (route, target) = self.routed()?;
         let Some(plugin) = &route.plugin else {
             step(
                 2,
                 GATEWAY,
                 "no openid-connect on this route: nothing is looked for",
             );
-            self.forwarded(route, &matched, &path, None);
+            self.forwarded(route, &target, None);
             return Ok(());
         };
         let extraction = self.extracted(plugin)?;
         let Some(found) = &extraction.found else {
             return if plugin.lets_through(&self.parts.method) {
                 more("a preflight is let through (run_on_preflight: false)");
-                self.forwarded(route, &matched, &path, None);
+                self.forwarded(route, &target, None);
                 Ok(())
             } else {
                 Err(refused(&Denial::new(Reason::CredentialMissing)))
@@ -202,7 +203,7 @@ impl Explanation<'_> {
                 GATEWAY,
                 &format!("would verify the tokens: {}", checks(plugin)),
             );
-            self.forwarded(route, &matched, &path, Some(plugin));
+            self.forwarded(route, &target, Some(plugin));
             return Ok(());
         }
         let granted = match plugin.authenticate(credential, client_arg).await {
@@ -222,11 +223,12 @@ impl Explanation<'_> {
             GATEWAY,
             &format!("verified the tokens: {}", checks(plugin)),
         );
-        self.forwarded(route, &matched, &path, Some(plugin));
+        self.forwarded(route, &target, Some(plugin));
         Ok(())
     }
 
-    fn routed(&self) -> Result<(&PreparedRoute, Matched, String), Refused> {
+    /// The route, and the path that goes upstream.
+    fn routed(&self) -> Result<(&PreparedRoute, String), Refused> {
         let parts = &self.parts;
         step(
             1,
@@ -240,7 +242,7 @@ impl Explanation<'_> {
             ));
             Refused
         };
-        let host = framing::check(parts, &self.app.settings().limits, false)
+        let host = framing::check(parts, &self.app.settings().limits, None)
             .map_err(|bad| no(bad.status().as_u16(), bad.code()))?;
         let path = normalise(parts.uri.path())
             .map_err(|bad| no(400, bad.code()))?
@@ -264,7 +266,14 @@ impl Explanation<'_> {
             route.name,
             route.paths.join(", ")
         ));
-        Ok((route, matched, path))
+        let target = upstream_path(
+            route.upstream.base_path(),
+            &path,
+            matched.length,
+            route.strip_path,
+        )
+        .map_err(|bad| no(400, bad.code()))?;
+        Ok((route, target))
     }
 
     fn extracted<'p>(&self, plugin: &'p Plugin) -> Result<Extraction<'p>, Refused> {
@@ -305,19 +314,7 @@ impl Explanation<'_> {
         Ok(extraction)
     }
 
-    fn forwarded(
-        &self,
-        route: &PreparedRoute,
-        matched: &Matched,
-        path: &str,
-        plugin: Option<&Arc<Plugin>>,
-    ) {
-        let to = upstream_path(
-            route.upstream.base_path(),
-            path,
-            matched.length,
-            route.strip_path,
-        );
+    fn forwarded(&self, route: &PreparedRoute, to: &str, plugin: Option<&Arc<Plugin>>) {
         let host = route.upstream.host().to_str().unwrap_or_default();
         step(
             7,

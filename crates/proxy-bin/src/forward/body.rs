@@ -10,9 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use super::error::ForwardError;
+use super::headers::{Managed, guard_trailers, remove_hop_by_hop};
 use super::pool::Lease;
 
 /// How a request's body is getting on; shared between the body and whoever waits for the answer.
@@ -22,6 +24,8 @@ pub(super) struct Progress {
     /// Milliseconds after `begun` at which a frame was last taken.
     last: AtomicU64,
     state: AtomicU8,
+    /// Told when the whole body was taken.
+    done: Notify,
 }
 
 const FLOWING: u8 = 0;
@@ -37,6 +41,7 @@ impl Progress {
             begun: Instant::now(),
             last: AtomicU64::new(0),
             state: AtomicU8::new(FLOWING),
+            done: Notify::new(),
         }
     }
 
@@ -48,6 +53,9 @@ impl Progress {
     fn end(&self, state: u8) {
         self.touch();
         self.state.store(state, Ordering::Release);
+        if state == DONE {
+            self.done.notify_one();
+        }
     }
 
     /// When a frame was last taken.
@@ -58,6 +66,13 @@ impl Progress {
     /// Whether the whole body was taken.
     pub(super) fn is_done(&self) -> bool {
         self.state.load(Ordering::Acquire) == DONE
+    }
+
+    /// Waits until the whole body was taken; for one who waits alone.
+    pub(super) async fn done(&self) {
+        while !self.is_done() {
+            self.done.notified().await;
+        }
     }
 
     /// Who is to blame when nothing moves any more.
@@ -90,6 +105,7 @@ enum Kind {
         body: Incoming,
         left: u64,
         progress: Arc<Progress>,
+        managed: Managed,
     },
 }
 
@@ -106,9 +122,10 @@ impl RequestBody {
         Self(Kind::Whole((!bytes.is_empty()).then_some(bytes)))
     }
 
-    /// A body as the client sends it, up to a bound.
+    /// A body as the client sends it, up to a bound; its trailers without what the client may not
+    /// send as a header either.
     #[must_use]
-    pub(crate) fn flowing(body: Incoming, limit: Option<u64>) -> Self {
+    pub(crate) fn flowing(body: Incoming, limit: Option<u64>, managed: &Managed) -> Self {
         if body.is_end_stream() {
             return Self::empty();
         }
@@ -116,6 +133,7 @@ impl RequestBody {
             body,
             left: limit.unwrap_or(u64::MAX),
             progress: Arc::new(Progress::new()),
+            managed: managed.clone(),
         })
     }
 
@@ -125,6 +143,11 @@ impl RequestBody {
             Kind::Whole(bytes) => Some(Self(Kind::Whole(bytes.clone()))),
             Kind::Flowing { .. } => None,
         }
+    }
+
+    /// Whether its length is known only at its end.
+    pub(super) fn is_of_unknown_length(&self) -> bool {
+        !self.is_end_stream() && self.size_hint().exact().is_none()
     }
 
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
@@ -149,6 +172,7 @@ impl HttpBody for RequestBody {
                 body,
                 left,
                 progress,
+                managed,
             } => match Pin::new(&mut *body).poll_frame(context) {
                 Poll::Pending => {
                     progress.state.store(STARVED, Ordering::Release);
@@ -162,7 +186,10 @@ impl HttpBody for RequestBody {
                     progress.end(CUT);
                     Poll::Ready(Some(Err(ForwardError::BodyCut)))
                 }
-                Poll::Ready(Some(Ok(frame))) => {
+                Poll::Ready(Some(Ok(mut frame))) => {
+                    if let Some(trailers) = frame.trailers_mut() {
+                        guard_trailers(trailers, managed);
+                    }
                     let length = frame.data_ref().map_or(0, Bytes::len);
                     let Some(rest) = left.checked_sub(length as u64) else {
                         progress.end(TOO_LARGE);
@@ -198,6 +225,8 @@ pub(crate) struct Body(Source);
 #[derive(Debug)]
 enum Source {
     Own(Option<Bytes>),
+    /// The upstream's, which has none.
+    Empty,
     Upstream(Box<FromUpstream>),
 }
 
@@ -219,10 +248,16 @@ impl Body {
         Self(Source::Own((!bytes.is_empty()).then_some(bytes)))
     }
 
-    /// No body.
+    /// No body, in an answer of the upstream's.
     #[must_use]
     pub(crate) const fn empty() -> Self {
-        Self(Source::Own(None))
+        Self(Source::Empty)
+    }
+
+    /// Whether the gateway speaks for itself: then nobody takes what is left of the request.
+    #[must_use]
+    pub(crate) const fn is_own(&self) -> bool {
+        matches!(self.0, Source::Own(_))
     }
 
     pub(super) fn from_upstream(body: Incoming, lease: Option<Lease>, patience: Duration) -> Self {
@@ -251,6 +286,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
         match &mut self.0 {
             Source::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Empty => Poll::Ready(None),
             Source::Upstream(from) => from.poll_frame(context),
         }
     }
@@ -258,6 +294,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Source::Own(bytes) => bytes.is_none(),
+            Source::Empty => true,
             // The connection goes back when the end is polled for.
             Source::Upstream(from) => from.lease.is_none() && from.body.is_end_stream(),
         }
@@ -266,6 +303,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Source::Empty => SizeHint::with_exact(0),
             Source::Upstream(from) => from.body.size_hint(),
         }
     }
@@ -277,7 +315,10 @@ impl FromUpstream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    remove_hop_by_hop(trailers);
+                }
                 self.silence = None;
                 if self.body.is_end_stream()
                     && let Some(lease) = self.lease.take()

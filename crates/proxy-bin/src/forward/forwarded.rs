@@ -79,15 +79,16 @@ pub(crate) struct ForwardedHeaders<'a> {
 impl ForwardedHeaders<'_> {
     /// Writes them; a client's own are replaced, unless the peer is trusted.
     pub(crate) fn write(&self, hop: &Hop, headers: &mut HeaderMap) {
+        // Nobody means well with an underscore: a trusted peer hands on what its clients sent.
+        let forged: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| is_forwarded(name) && (!hop.trusted || name.as_str().contains('_')))
+            .cloned()
+            .collect();
+        for name in forged {
+            headers.remove(name);
+        }
         if !hop.trusted {
-            let forged: Vec<HeaderName> = headers
-                .keys()
-                .filter(|name| is_forwarded(name))
-                .cloned()
-                .collect();
-            for name in forged {
-                headers.remove(name);
-            }
             headers.insert(FOR, hop.peer.clone());
             headers.insert(REAL_IP, hop.peer.clone());
         } else {
@@ -176,8 +177,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.7"));
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
+        headers.insert("x_forwarded_for", HeaderValue::from_static("forged"));
         assert!(hop.is_https(&headers));
         CLIENT.write(&hop, &mut headers);
+        assert!(!headers.contains_key("x_forwarded_for"));
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7, 10.0.0.1");
         assert_eq!(headers["x-forwarded-proto"], "https");
     }

@@ -1,8 +1,12 @@
 //! Header lines that are not handed on, and those that only the gateway may write.
 //! RFC 9110 §7.6.1 and §7.6.3; the contract: no client forges what the gateway injects.
 
+use std::sync::Arc;
+
 use http::Version;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::forwarded::is_forwarded;
 
 /// Fields that concern one connection alone, whether `Connection` names them or not. `Trailer` and
 /// `TE` are made anew where trailers can be carried.
@@ -52,8 +56,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
                 headers.remove(name);
             }
         }
-        if upgrade {
-            kept.upgrade = headers.get(header::UPGRADE).cloned();
+        // On several lines it is several offers, of which one may be hidden.
+        let mut offers = headers.get_all(header::UPGRADE).iter();
+        if let (true, Some(offer), None) = (upgrade, offers.next(), offers.next()) {
+            kept.upgrade = Some(offer.clone());
         }
     }
     if headers.contains_key(header::TE) {
@@ -90,7 +96,7 @@ pub(crate) fn via(version: Version) -> HeaderValue {
 /// The headers that only the gateway writes: whatever a client sends under these names, in any
 /// spelling, is removed before anything is injected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Managed(Vec<HeaderName>);
+pub(crate) struct Managed(Arc<[HeaderName]>);
 
 impl Managed {
     /// These headers, each once.
@@ -98,7 +104,7 @@ impl Managed {
         let mut names: Vec<_> = names.into_iter().map(|name| hyphenated(&name)).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
-        Self(names)
+        Self(names.into())
     }
 
     /// Removes them from a client's request: as they are, and with `_` in place of `-`, which some
@@ -107,7 +113,7 @@ impl Managed {
         if self.0.is_empty() {
             return;
         }
-        for name in &self.0 {
+        for name in self.0.iter() {
             headers.remove(name);
         }
         if headers.keys().any(|name| name.as_str().contains('_')) {
@@ -120,6 +126,34 @@ impl Managed {
                 headers.remove(alias);
             }
         }
+    }
+}
+
+/// Fields that mean something only before the body, or that would forge what was decided on it.
+const NEVER_TRAILERS: [HeaderName; 9] = [
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::SET_COOKIE,
+];
+
+/// Removes from trailers what no trailer is for (RFC 9110 §6.5.1), and of a client's what only the
+/// gateway may write: a reader may take trailers for headers.
+pub(crate) fn guard_trailers(trailers: &mut HeaderMap, managed: &Managed) {
+    remove_hop_by_hop(trailers);
+    managed.remove_from(trailers);
+    let forbidden: Vec<HeaderName> = trailers
+        .keys()
+        .filter(|name| NEVER_TRAILERS.contains(name) || is_forwarded(name))
+        .cloned()
+        .collect();
+    for name in forbidden {
+        trailers.remove(name);
     }
 }
 
@@ -191,6 +225,21 @@ mod tests {
         let kept = remove_hop_by_hop(&mut map);
         assert_eq!(kept.upgrade, Some(HeaderValue::from_static("websocket")));
         assert!(map.is_empty());
+    }
+
+    #[test]
+    fn trailers_forge_nothing() {
+        let mut map = headers(&[
+            ("x-checksum", "1"),
+            ("refresh_token", "forged"),
+            ("authorization", "forged"),
+            ("x_forwarded_for", "forged"),
+            ("connection", "x-checksum-2"),
+            ("transfer-encoding", "chunked"),
+        ]);
+        let managed = Managed::new([HeaderName::from_static("refresh-token")]);
+        guard_trailers(&mut map, &managed);
+        assert_eq!(map, headers(&[("x-checksum", "1")]));
     }
 
     proptest! {

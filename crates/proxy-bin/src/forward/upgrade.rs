@@ -27,6 +27,19 @@ impl Upgrade {
         (!hidden && !text.trim().is_empty()).then_some(Self(value))
     }
 
+    /// Whether this was among what was offered.
+    #[must_use]
+    pub(crate) fn includes(&self, chosen: &HeaderValue) -> bool {
+        let names = |value: &HeaderValue| -> Vec<String> {
+            let text = value.to_str().unwrap_or_default();
+            text.split(',')
+                .map(|protocol| protocol.trim().to_ascii_lowercase())
+                .collect()
+        };
+        let offered = names(&self.0);
+        names(chosen).iter().all(|name| offered.contains(name))
+    }
+
     /// The value of `Upgrade`.
     #[must_use]
     pub(crate) const fn value(&self) -> &HeaderValue {
@@ -42,8 +55,8 @@ pub(crate) struct Upgrades {
 }
 
 impl Upgrades {
-    /// Relays between the two sides until one of them ends.
-    pub(crate) fn relay(&self, client: OnUpgrade, upstream: OnUpgrade) {
+    /// Relays between the two sides until one of them ends; `held` is held for so long.
+    pub(crate) fn relay(&self, client: OnUpgrade, upstream: OnUpgrade, held: impl Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let both = async {
@@ -57,6 +70,7 @@ impl Upgrades {
                 _ = both => {}
                 () = stop.cancelled() => {}
             }
+            drop(held);
         });
     }
 
@@ -88,6 +102,23 @@ mod tests {
         ] {
             let offered = Upgrade::offered(HeaderValue::from_static(value));
             assert_eq!(offered.is_some(), relayed, "{value}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_switched_to_that_was_not_offered() {
+        let offered = Upgrade::offered(HeaderValue::from_static("WebSocket, echo/1"));
+        let offered = offered.expect("an offer");
+        for (chosen, good) in [
+            ("websocket", true),
+            ("echo/1", true),
+            ("echo/2", false),
+            ("h2c", false),
+            ("websocket, h2c", false),
+            ("", false),
+        ] {
+            let included = offered.includes(&HeaderValue::from_static(chosen));
+            assert_eq!(included, good, "{chosen}");
         }
     }
 }

@@ -1,21 +1,23 @@
 //! One upstream: requests out, responses back, and which of them may be tried again.
 //! RFC 9110 §9.2.2 and RFC 9112 §9.3.1 on retries.
 
+mod exchange;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Response, Uri, header};
+use http::uri::{Authority, Scheme};
+use http::{HeaderValue, Response, Uri, header};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{http1, http2};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use tower_service::Service as _;
 
-use super::body::{Body, Progress, RequestBody};
+use super::body::{Body, RequestBody};
 use super::connect::{TlsSettings, TlsSettingsError, client_tls};
 use super::error::ForwardError;
 use super::pool::{Http1, Http2, Lease, Pool};
@@ -31,6 +33,8 @@ pub(crate) struct Upstream {
     host: HeaderValue,
     base_path: String,
     connector: HttpsConnector<HttpConnector>,
+    /// For what HTTP/2 cannot do.
+    http1_connector: HttpsConnector<HttpConnector>,
     pool: Arc<Pool>,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -111,6 +115,11 @@ impl Upstream {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
+        let http1_connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls.clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp.clone());
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -123,6 +132,7 @@ impl Upstream {
             scheme,
             base_path: service.url.path().to_owned(),
             connector,
+            http1_connector,
             pool: Pool::new(),
             connect_timeout: service.connect_timeout,
             read_timeout: service.read_timeout,
@@ -156,97 +166,68 @@ impl Upstream {
         mut body: RequestBody,
         shard: usize,
     ) -> Result<Answer, ForwardError> {
-        let idempotent = parts.method.is_idempotent();
+        // HTTP/2 switches to no other protocol (RFC 9113 §8.6).
+        let switches = parts.headers.contains_key(header::UPGRADE);
+        let mut repeatable = self.retries > 0 && parts.method.is_idempotent();
         for attempt in 0.. {
-            let last = attempt >= self.retries;
-            if let Some(connection) = self.pool.http2() {
-                return self.send_http2(connection, parts, body).await;
-            }
-            let kept = (!last).then(|| self.pool.take(shard)).flatten();
-            let reused = kept.is_some();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => match self.connect().await? {
-                    Connected::Http1(connection) => connection,
-                    Connected::Http2(connection) => {
-                        return self.send_http2(connection, parts, body).await;
-                    }
-                },
+            let kept = if attempt < KEPT_TRIES {
+                self.kept(shard, switches).await
+            } else {
+                None
             };
-            let spare = (reused && idempotent)
+            let reused = kept.is_some();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => self.connect(switches).await?,
+            };
+            let spare = (reused && repeatable)
                 .then(|| body.again().map(|body| (parts.clone(), body)))
                 .flatten();
-            let progress = body.progress();
-            let request = Request::from_parts(parts, body);
-            let sent = connection.try_send_request(request);
-            let failed = match self.wait(sent, progress.as_deref()).await {
-                Ok(Ok(response)) => {
-                    let lease = Lease {
-                        connection,
-                        pool: Arc::clone(&self.pool),
-                        shard,
-                        progress,
-                    };
-                    return Ok(Answer {
-                        response,
-                        lease: Some(lease),
-                        patience: self.read_timeout,
-                    });
+            let failed = match connection {
+                Connected::Http1(connection) => {
+                    self.over_http1(connection, parts, body, shard).await
                 }
-                Ok(Err(failed)) => failed,
-                Err(late) => return Err(late),
+                Connected::Http2(connection) => self.over_http2(connection, parts, body).await,
             };
-            let error = read_error(failed.error(), progress.as_deref());
-            if last || !reused {
-                return Err(error);
+            let failed = match failed {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            if !reused {
+                return Err(failed.error);
             }
-            (parts, body) = match (failed.into_message(), spare) {
-                (Some(request), _) => request.into_parts(),
-                (None, Some(spare)) => spare,
-                (None, None) => return Err(error),
+            (parts, body) = match (failed.unsent, spare) {
+                (Some((parts, body)), _) => (parts, body),
+                (None, Some(spare)) if failed.error == ForwardError::Cut => {
+                    // Once is bad luck; twice may be the request's doing.
+                    repeatable = false;
+                    spare
+                }
+                (None, _) => return Err(failed.error),
             };
         }
         Err(ForwardError::Unreachable)
     }
 
-    async fn send_http2(
-        &self,
-        mut connection: Http2,
-        mut parts: Parts,
-        body: RequestBody,
-    ) -> Result<Answer, ForwardError> {
-        parts.version = http::Version::HTTP_2;
-        // RFC 9113 §8.3.1: what `Host` says stands in `:authority`.
-        let authority = parts
-            .headers
-            .remove(header::HOST)
-            .and_then(|host| Authority::try_from(host.as_bytes()).ok())
-            .unwrap_or_else(|| self.authority.clone());
-        let path = parts
-            .uri
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/"));
-        parts.uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(authority)
-            .path_and_query(path)
-            .build()
-            .map_err(|_| ForwardError::Malformed)?;
-        let progress = body.progress();
-        let sent = connection.try_send_request(Request::from_parts(parts, body));
-        match self.wait(sent, progress.as_deref()).await? {
-            Ok(response) => Ok(Answer {
-                response,
-                lease: None,
-                patience: self.read_timeout,
-            }),
-            Err(failed) => Err(read_error(failed.error(), progress.as_deref())),
+    /// A connection that is open and free.
+    async fn kept(&self, shard: usize, switches: bool) -> Option<Connected> {
+        if !switches && let Some(connection) = self.pool.http2() {
+            return Some(Connected::Http2(connection));
         }
+        while let Some(mut connection) = self.pool.take(shard) {
+            if matches!(timeout(SETTLED, connection.ready()).await, Ok(Ok(()))) {
+                return Some(Connected::Http1(connection));
+            }
+        }
+        None
     }
 
-    async fn connect(&self) -> Result<Connected, ForwardError> {
-        let mut connector = self.connector.clone();
+    async fn connect(&self, switches: bool) -> Result<Connected, ForwardError> {
+        let mut connector = if switches {
+            self.http1_connector.clone()
+        } else {
+            self.connector.clone()
+        };
         let connecting = async {
             std::future::poll_fn(|context| connector.poll_ready(context))
                 .await
@@ -258,6 +239,8 @@ impl Upstream {
             if stream.connected().is_negotiated_h2() {
                 let (sender, connection) = http2::Builder::new(TokioExecutor::new())
                     .timer(TokioTimer::new())
+                    .keep_alive_interval(PING)
+                    .keep_alive_timeout(PONG)
                     .handshake(stream)
                     .await
                     .map_err(|_| ForwardError::Malformed)?;
@@ -277,38 +260,6 @@ impl Upstream {
             .await
             .unwrap_or(Err(ForwardError::ConnectTimeout))
     }
-
-    /// Waits for the head of an answer: as long as the body flows, for each of its frames; then
-    /// for the upstream.
-    async fn wait<T>(
-        &self,
-        sent: impl Future<Output = T>,
-        progress: Option<&Progress>,
-    ) -> Result<T, ForwardError> {
-        let Some(progress) = progress else {
-            return timeout(self.read_timeout, sent)
-                .await
-                .map_err(|_| ForwardError::ReadTimeout);
-        };
-        tokio::pin!(sent);
-        loop {
-            let patience = if progress.is_done() {
-                self.read_timeout
-            } else {
-                self.write_timeout
-            };
-            tokio::select! {
-                biased;
-                outcome = &mut sent => return Ok(outcome),
-                () = sleep_until(progress.last() + patience) => {
-                    // Frames may have been taken since the deadline was set.
-                    if progress.last() + patience <= Instant::now() {
-                        return Err(progress.late());
-                    }
-                }
-            }
-        }
-    }
 }
 
 enum Connected {
@@ -316,26 +267,12 @@ enum Connected {
     Http2(Http2),
 }
 
-/// What a failed exchange means; the client's own fault with its body goes before.
-fn read_error(error: &hyper::Error, progress: Option<&Progress>) -> ForwardError {
-    if let Some(fault) = progress.and_then(Progress::fault) {
-        return fault;
-    }
-    tracing::debug!(%error, "the exchange with the upstream failed");
-    if error.is_parse() {
-        ForwardError::Malformed
-    } else {
-        ForwardError::Cut
-    }
-}
+/// How many kept connections are tried before a new one is made.
+const KEPT_TRIES: u32 = 3;
 
-/// The message that was not sent, if nothing of it was.
-trait Unsent {
-    fn into_message(self) -> Option<Request<RequestBody>>;
-}
+/// How long a connection whose exchange has ended may take to be free for the next.
+const SETTLED: Duration = Duration::from_millis(50);
 
-impl Unsent for TrySendError<Request<RequestBody>> {
-    fn into_message(mut self) -> Option<Request<RequestBody>> {
-        self.take_message()
-    }
-}
+/// How often a connection of HTTP/2 is asked whether the other side is there, and for how long.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -22,8 +22,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::watch::{Patience, Phase, Watched};
+use super::listeners::Place;
+use super::messages::Bounds;
+use super::phase::Phase;
+use super::streams::Streams;
+use super::watch::{Patience, Watched};
 use crate::forward::{Body, ForwardError, Hop};
+use crate::framing::BadRequest;
 use crate::pipeline;
 use crate::shared::Shared;
 use crate::telemetry::{ConnectionId, RequestId};
@@ -36,12 +41,23 @@ pub(crate) struct Connection {
     id: ConnectionId,
     shard: usize,
     phase: Arc<Phase>,
+    place: Arc<Place>,
+}
+
+/// What a listener knows of a connection that it accepted.
+pub(super) struct Accepted {
+    pub(super) peer: SocketAddr,
+    /// The listener's.
+    pub(super) port: u16,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) place: Arc<Place>,
 }
 
 impl Connection {
-    fn new(shared: &Shared, peer: SocketAddr, port: u16, https: bool) -> Self {
+    fn new(shared: &Shared, accepted: &Accepted) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let app = shared.app();
+        let (peer, https) = (accepted.peer, accepted.tls.is_some());
         let address = peer.ip().to_canonical();
         let trusted = app
             .settings()
@@ -50,10 +66,11 @@ impl Connection {
             .any(|network| network.contains(&address));
         Self {
             peer,
-            hop: Hop::new(address, https, port, trusted),
+            hop: Hop::new(address, https, accepted.port, trusted),
             id: ConnectionId::new(),
             shard: NEXT.fetch_add(1, Ordering::Relaxed),
             phase: Arc::new(Phase::default()),
+            place: Arc::clone(&accepted.place),
         }
     }
 
@@ -81,10 +98,16 @@ impl Connection {
         self.id.next_request()
     }
 
-    /// Whether the target of the request that has just come had a fragment.
+    /// Why the request that has just come is refused as it stands, if its bytes were such.
     #[must_use]
-    pub(crate) fn take_fragment(&self) -> bool {
-        self.phase.take_fragment()
+    pub(crate) fn refused(&self) -> Option<BadRequest> {
+        self.phase.refused()
+    }
+
+    /// Its place among the connections that there may be, for as long as it is held.
+    #[must_use]
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     /// The connection carries another protocol from now on.
@@ -98,35 +121,33 @@ impl Connection {
 pub(super) async fn serve(
     shared: Arc<Shared>,
     stream: TcpStream,
-    peer: SocketAddr,
-    port: u16,
-    tls: Option<Arc<ServerConfig>>,
+    accepted: Accepted,
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let patience = shared.app().settings().timeouts.headers;
-    let Some(tls) = tls else {
-        let speaks_http2 = tokio::select! {
-            speaks = timeout(patience.max(shared.app().settings().timeouts.idle), begins_http2(&stream)) => speaks,
+    let connection = Connection::new(&shared, &accepted);
+    let timeouts = shared.app().settings().timeouts;
+    let Some(tls) = accepted.tls else {
+        let begun = begins_http2(&stream, timeouts.idle, timeouts.headers);
+        let begun = tokio::select! {
+            begun = begun => begun,
             () = stop.cancelled() => return,
         };
-        let connection = Connection::new(&shared, peer, port, false);
-        match speaks_http2 {
-            Ok(true) => http2(shared, connection, stream, stop).await,
-            Ok(false) => http1(shared, connection, stream, stop).await,
-            Err(_) => {}
+        match begun {
+            Some(true) => http2(shared, connection, stream, stop).await,
+            Some(false) => http1(shared, connection, stream, stop).await,
+            None => {}
         }
         return;
     };
-    let stream = match timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
+    let stream = match timeout(timeouts.headers, TlsAcceptor::from(tls).accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::debug!(%peer, %error, "no TLS session");
+            tracing::debug!(peer = %accepted.peer, %error, "no TLS session");
             return;
         }
         Err(_) => return,
     };
-    let connection = Connection::new(&shared, peer, port, true);
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2(shared, connection, stream, stop).await;
     } else {
@@ -137,18 +158,26 @@ pub(super) async fn serve(
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Whether a client without TLS begins with the preface of HTTP/2.
-async fn begins_http2(stream: &TcpStream) -> bool {
+/// Whether a client without TLS begins with the preface of HTTP/2; `None` if it does not begin.
+async fn begins_http2(stream: &TcpStream, idle: Duration, patience: Duration) -> Option<bool> {
     let mut begun = [0; PREFACE.len()];
-    loop {
-        match stream.peek(&mut begun).await {
-            Ok(0) | Err(_) => return false,
-            Ok(count) if begun[..count] != PREFACE[..count] => return false,
-            Ok(count) if count == PREFACE.len() => return true,
-            // A part of it: what was seen is seen again at once, so a pause is due.
-            Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
+    let first = timeout(idle, stream.peek(&mut begun[..1])).await;
+    if !matches!(first, Ok(Ok(1))) {
+        return None;
     }
+    let whole = async {
+        loop {
+            match stream.peek(&mut begun).await {
+                Ok(0) | Err(_) => return false,
+                Ok(count) if begun[..count] != PREFACE[..count] => return false,
+                Ok(count) if count == PREFACE.len() => return true,
+                // A part of it: what was seen is seen again at once, so a pause is due.
+                Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    // Half a preface may be half a request line, whose time is up as any other's.
+    Some(timeout(patience, whole).await.unwrap_or(false))
 }
 
 async fn http1(
@@ -164,16 +193,27 @@ async fn http1(
         idle: timeouts.idle,
         head: timeouts.headers,
     };
-    let phase = Arc::clone(&connection.phase);
-    let stream = Watched::new(stream, Arc::clone(&phase), patience);
+    let bounds = Bounds {
+        line: limits.request_line,
+        headers: limits.headers,
+        count: limits.header_count,
+    };
+    let stream = Watched::new(stream, Arc::clone(&connection.phase), patience, bounds);
     let connection = Arc::new(connection);
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
         async move {
-            connection.phase.begin();
-            let response = pipeline::answer(&shared, &connection, request).await;
-            let phase = Arc::clone(&connection.phase);
-            Ok::<Response<Told>, Infallible>(response.map(|body| Told { body, phase }))
+            let mut response = pipeline::answer(&shared, &connection, request).await;
+            // RFC 9112 §9.3: a body that nobody reads would stand where the next request does.
+            if response.body().is_own() && connection.phase.is_reading() {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            let answered = Answered(Arc::clone(&connection.phase));
+            Ok::<_, Infallible>(response.map(|body| Told {
+                body,
+                _until: answered,
+            }))
         }
     });
     // The parser's own bound is wider than ours, so that each is answered by its own status.
@@ -214,9 +254,20 @@ async fn http2(
     let (limits, timeouts) = (app.settings().limits, app.settings().timeouts);
     drop(app);
     let connection = Arc::new(connection);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
-        async move { Ok::<_, Infallible>(pipeline::answer(&shared, &connection, request).await) }
+    let streams = Arc::new(Streams::new());
+    let service = service_fn({
+        let streams = Arc::clone(&streams);
+        move |request: Request<Incoming>| {
+            let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
+            let open = streams.open();
+            async move {
+                let mut response = pipeline::answer(&shared, &connection, request).await;
+                // RFC 9113 §8.2.2: a connection of HTTP/2 is not spoken of in messages.
+                response.headers_mut().remove(header::CONNECTION);
+                response.headers_mut().remove(header::UPGRADE);
+                Ok::<_, Infallible>(response.map(|body| Told { body, _until: open }))
+            }
+        }
     });
     let list = limits.request_line + limits.headers + 64 * limits.header_count;
     let serving = http2::Builder::new(TokioExecutor::new())
@@ -240,23 +291,30 @@ async fn http2(
                 stopping = true;
                 serving.as_mut().graceful_shutdown();
             }
+            () = streams.idle(timeouts.idle), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
         }
     }
 }
 
-/// A body whose end is told to the stream that watches the connection.
-struct Told {
+/// A body that holds on to something until it has ended.
+struct Told<U> {
     body: Body,
-    phase: Arc<Phase>,
+    _until: U,
 }
 
-impl Drop for Told {
+/// Tells the stream that watches a connection of a request's end.
+struct Answered(Arc<Phase>);
+
+impl Drop for Answered {
     fn drop(&mut self) {
-        self.phase.end();
+        self.0.answer();
     }
 }
 
-impl HttpBody for Told {
+impl<U: Unpin> HttpBody for Told<U> {
     type Data = Bytes;
     type Error = ForwardError;
 

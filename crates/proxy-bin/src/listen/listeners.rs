@@ -9,11 +9,11 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection;
+use super::connection::{self, Accepted};
 use super::tls::{ServerTlsError, server_tls};
 use crate::config::Settings;
 use crate::shared::Shared;
@@ -212,25 +212,49 @@ impl Accepting {
                     continue;
                 }
             };
-            let (shared, tls, port) = (Arc::clone(&self.shared), self.tls.load_full(), self.port);
+            let shared = Arc::clone(&self.shared);
+            let accepted = Accepted {
+                peer,
+                port: self.port,
+                tls: self.tls.load_full(),
+                place: Place::taken(&shared, permit),
+            };
             let (stop, cut) = (self.stop_all.child_token(), self.cut.clone());
             self.connections.spawn(async move {
-                shared.metrics().connections().inc();
-                let counted = Counted(Arc::clone(&shared));
                 tokio::select! {
-                    () = connection::serve(shared, stream, peer, port, tls, stop) => {}
+                    () = connection::serve(shared, stream, accepted, stop) => {}
                     () = cut.cancelled() => {}
                 }
-                drop((counted, permit));
             });
         }
     }
 }
 
-struct Counted(Arc<Shared>);
+/// A connection's place among those that there may be. It is held until the connection has ended,
+/// whatever protocol it carries then.
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
 
-impl Drop for Counted {
+impl Place {
+    fn taken(shared: &Arc<Shared>, permit: OwnedSemaphorePermit) -> Arc<Self> {
+        shared.metrics().connections().inc();
+        Arc::new(Self {
+            shared: Arc::clone(shared),
+            _permit: permit,
+        })
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.metrics().connections().dec();
+        self.shared.metrics().connections().dec();
     }
 }

@@ -3,6 +3,10 @@
 
 mod connection;
 mod listeners;
+mod messages;
+mod phase;
+mod streams;
+mod syntax;
 mod tls;
 mod watch;
 

@@ -1,72 +1,25 @@
-//! A stream that is watched on its way to the HTTP parser: for heads that do not come in time, for
-//! connections that idle, and for what the parser would pass over in silence.
-//! Serves the contract: 408, the idle bound, and the refusal of a fragment in a target.
+//! A stream that is watched on its way to the HTTP parser: one request at a time gets there, and
+//! none whose head is late, too large, or means something else to another reader.
+//! Serves the contract: strict framing, the limits, 408, the idle bound.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Where a connection of HTTP/1 is; told by its service, asked by its stream.
-#[derive(Debug, Default)]
-pub(super) struct Phase {
-    phase: AtomicU8,
-    fragment: AtomicBool,
-}
-
-const IDLE: u8 = 0;
-/// Before the request line, after an empty one (RFC 9112 §2.2).
-const BLANK: u8 = 1;
-/// Within the request line.
-const LINE: u8 = 2;
-/// Within the head, after its first line.
-const HEAD: u8 = 3;
-/// A request is being answered.
-const BUSY: u8 = 4;
-/// The connection carries another protocol.
-const UPGRADED: u8 = 5;
-
-impl Phase {
-    fn get(&self) -> u8 {
-        self.phase.load(Ordering::Acquire)
-    }
-
-    fn set(&self, phase: u8) {
-        self.phase.store(phase, Ordering::Release);
-    }
-
-    /// A request has come.
-    pub(super) fn begin(&self) {
-        self.set(BUSY);
-    }
-
-    /// Its answer has gone.
-    pub(super) fn end(&self) {
-        let _ = self
-            .phase
-            .compare_exchange(BUSY, IDLE, Ordering::AcqRel, Ordering::Acquire);
-    }
-
-    /// The connection is HTTP no more.
-    pub(super) fn upgrade(&self) {
-        self.set(UPGRADED);
-    }
-
-    /// Whether the target of the request that has come had a fragment.
-    pub(super) fn take_fragment(&self) -> bool {
-        self.fragment.swap(false, Ordering::AcqRel)
-    }
-}
+use super::messages::{Bounds, Followed, Messages, Stage};
+use super::phase::Phase;
+use crate::framing::BadRequest;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// Between two requests.
+    /// Between two requests, and while it takes nothing of an answer.
     pub(super) idle: Duration,
     /// For a head, from its first byte on.
     pub(super) head: Duration,
@@ -77,75 +30,83 @@ pub(super) struct Watched<S> {
     stream: S,
     phase: Arc<Phase>,
     patience: Patience,
-    /// When the phase began that a deadline holds in.
+    messages: Messages,
+    /// What has come and has to wait for its turn.
+    held: BytesMut,
+    /// What the parser gets in place of the rest of a refused head.
+    completion: BytesMut,
+    /// Nothing more of the client's goes to the parser.
+    over: bool,
+    /// What the client is doing, and since when.
+    doing: Doing,
     since: Instant,
-    seen: u8,
     alarm: Pin<Box<Sleep>>,
-    /// What is left to write before the end.
-    farewell: Option<&'static [u8]>,
+    /// Since when the client takes nothing, while there is something to take.
+    stalled: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
-const TOO_LATE: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    Content-Type: application/json; charset=utf-8\r\n\
-    Content-Length: 29\r\n\
-    Connection: close\r\n\
-    \r\n\
-    {\"message\":\"Request timeout\"}";
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Idle,
+    Head,
+    Body,
+    /// It waits for an answer.
+    Waiting,
+}
+
+/// The most that is held of requests whose turn has not come.
+const HELD: usize = 64 * 1024;
+
+/// How long what a client still sends is taken and dropped after its answer: a connection that is
+/// closed before would be reset, and the answer lost with it (RFC 9112 §9.6).
+const LINGER: Duration = Duration::from_secs(2);
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, phase: Arc<Phase>, patience: Patience) -> Self {
+    pub(super) fn new(stream: S, phase: Arc<Phase>, patience: Patience, bounds: Bounds) -> Self {
         let now = Instant::now();
         Self {
             stream,
             phase,
             patience,
+            messages: Messages::new(bounds),
+            held: BytesMut::new(),
+            completion: BytesMut::new(),
+            over: false,
+            doing: Doing::Idle,
             since: now,
-            seen: IDLE,
             alarm: Box::pin(tokio::time::sleep_until(now + patience.idle)),
-            farewell: None,
+            stalled: None,
+            lingering: None,
         }
     }
 
-    /// Follows the bytes of a head.
-    fn look(&mut self, mut bytes: &[u8]) {
-        let before = self.phase.get();
-        let mut phase = before;
-        if phase == IDLE && !bytes.is_empty() {
-            phase = BLANK;
-            self.since = Instant::now();
+    /// Whether a request is being answered.
+    fn is_busy(&self) -> bool {
+        self.messages.heads() != self.phase.answered()
+    }
+
+    fn doing(&self) -> Doing {
+        match self.messages.stage() {
+            Stage::Between if self.is_busy() => Doing::Waiting,
+            Stage::Body if self.is_busy() && !self.over => Doing::Waiting,
+            Stage::Between => Doing::Idle,
+            Stage::Head => Doing::Head,
+            Stage::Body => Doing::Body,
         }
-        if phase == BLANK
-            && let Some(begun) = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))
-        {
-            phase = LINE;
-            bytes = &bytes[begun..];
-        }
-        if phase == LINE {
-            let end = bytes.iter().position(|byte| *byte == b'\n');
-            if bytes[..end.unwrap_or(bytes.len())].contains(&b'#') {
-                self.phase.fragment.store(true, Ordering::Release);
-            }
-            if end.is_some() {
-                phase = HEAD;
-            }
-        }
-        if phase != before {
-            self.phase.set(phase);
-        }
-        self.seen = phase;
     }
 
     /// Whether the client's time is up.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let phase = self.phase.get();
-        if phase != self.seen {
-            self.seen = phase;
+        let doing = self.doing();
+        if doing != self.doing {
+            self.doing = doing;
             self.since = Instant::now();
         }
-        let patience = match phase {
-            IDLE => self.patience.idle,
-            BLANK | LINE | HEAD => self.patience.head,
-            _ => return Poll::Pending,
+        let patience = match doing {
+            Doing::Idle | Doing::Body => self.patience.idle,
+            Doing::Head => self.patience.head,
+            Doing::Waiting => return Poll::Pending,
         };
         let deadline = self.since + patience;
         loop {
@@ -161,6 +122,75 @@ impl<S> Watched<S> {
             self.alarm.as_mut().reset(deadline);
         }
     }
+
+    /// Refuses the head that is being read, and completes it for the parser.
+    fn refuse(&mut self, because: BadRequest, completion: &[u8]) {
+        self.phase.refuse(because);
+        self.completion.extend_from_slice(completion);
+        self.over = true;
+    }
+
+    /// Looks at what has just come into the buffer, and leaves in it what the parser gets.
+    fn look(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
+        let bytes = &buffer.filled()[before..];
+        let heads = self.messages.heads();
+        let followed = self.messages.follow(bytes);
+        self.phase.read(self.messages.stage() == Stage::Body);
+        if self.messages.heads() != heads {
+            self.doing = Doing::Waiting;
+        }
+        let kept = match followed {
+            Followed::UpTo(kept) => {
+                if kept < bytes.len() {
+                    let mut held = BytesMut::from(&bytes[kept..]);
+                    held.unsplit(std::mem::take(&mut self.held));
+                    self.held = held;
+                }
+                kept
+            }
+            Followed::Refused {
+                kept,
+                because,
+                completion,
+            } => {
+                self.refuse(because, &completion);
+                kept
+            }
+            Followed::Broken(kept) => {
+                self.over = true;
+                kept
+            }
+        };
+        buffer.set_filled(before + kept);
+    }
+}
+
+fn take(from: &mut BytesMut, buffer: &mut ReadBuf<'_>) {
+    let count = from.len().min(buffer.remaining());
+    buffer.put_slice(&from[..count]);
+    from.advance(count);
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Holds what a client sends before the answer to what it sent before; ready if it is gone.
+    fn poll_gone(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        self.phase.wait(context.waker());
+        while self.held.len() < HELD {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let come = &buffer.filled()[before..];
+            if come.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.held.extend_from_slice(come);
+            buffer.set_filled(before);
+        }
+        Poll::Pending
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
@@ -170,47 +200,125 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.farewell.is_none() {
-            let before = buffer.filled().len();
-            match Pin::new(&mut this.stream).poll_read(context, buffer) {
-                Poll::Ready(Ok(())) => {
-                    if this.phase.get() < BUSY {
-                        this.look(&buffer.filled()[before..]);
-                    }
+        let before = buffer.filled().len();
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if !this.completion.is_empty() {
+                take(&mut this.completion, buffer);
+                return Poll::Ready(Ok(()));
+            }
+            if this.over {
+                // What was refused is being answered: a stream that ends would end that, too.
+                if this.phase.refused().is_some() && this.is_busy() {
+                    ready!(this.poll_late(context));
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.phase.is_upgraded() {
+                if this.held.is_empty() {
+                    return Pin::new(&mut this.stream).poll_read(context, buffer);
+                }
+                take(&mut this.held, buffer);
+                return Poll::Ready(Ok(()));
+            }
+            if this.doing() == Doing::Waiting && this.messages.stage() == Stage::Between {
+                this.doing = Doing::Waiting;
+                return this.poll_gone(context, buffer);
+            }
+            if !this.held.is_empty() {
+                take(&mut this.held, buffer);
+            } else if let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, buffer)
+            {
+                read?;
+                if buffer.filled().len() == before {
                     return Poll::Ready(Ok(()));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => ready!(this.poll_late(context)),
+            } else {
+                ready!(this.poll_late(context));
+                // Whoever has begun a request is told; whoever idles is not.
+                if this.doing == Doing::Head {
+                    let completion = this.messages.refuse();
+                    this.refuse(BadRequest::HeadTimeout, &completion);
+                } else {
+                    this.over = true;
+                }
+                continue;
             }
-            // Whoever has begun a request is told; whoever idles is not.
-            let begun = matches!(this.phase.get(), BLANK | LINE | HEAD);
-            this.farewell = Some(if begun { TOO_LATE } else { &[] });
+            this.look(buffer, before);
+            if this.doing == Doing::Body {
+                this.since = Instant::now();
+            }
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
         }
-        while let Some(left) = this.farewell.filter(|left| !left.is_empty()) {
-            let written = ready!(Pin::new(&mut this.stream).poll_write(context, left))?;
-            this.farewell = Some(left.get(written.max(1)..).unwrap_or_default());
-        }
-        ready!(Pin::new(&mut this.stream).poll_flush(context))?;
-        // The end of the stream, as the parser sees it.
-        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// Ends a wait for a client that takes nothing: its time is up at some point, too.
+    fn poll_stalled<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        wrote: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if wrote.is_ready() || self.phase.is_upgraded() {
+            self.stalled = None;
+            return wrote;
+        }
+        let patience = self.patience.idle;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether the client may be sending something that nobody wants any more.
+    fn is_unread(&self) -> bool {
+        self.over || !self.held.is_empty() || self.messages.stage() == Stage::Body
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.poll_stalled(context, wrote)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.poll_stalled(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            if this.phase.is_upgraded() || !this.is_unread() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let lingering = this
+            .lingering
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if lingering.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut space = [0; 4096];
+        loop {
+            let mut dropped = ReadBuf::new(&mut space);
+            let read = ready!(Pin::new(&mut this.stream).poll_read(context, &mut dropped));
+            if read.is_err() || dropped.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     fn poll_write_vectored(
@@ -218,7 +326,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.poll_stalled(context, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -227,86 +336,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-    const PATIENCE: Patience = Patience {
-        idle: Duration::from_secs(60),
-        head: Duration::from_secs(10),
-    };
-
-    fn watched() -> (
-        Watched<tokio::io::DuplexStream>,
-        tokio::io::DuplexStream,
-        Arc<Phase>,
-    ) {
-        let (ours, theirs) = tokio::io::duplex(1024);
-        let phase = Arc::new(Phase::default());
-        (
-            Watched::new(ours, Arc::clone(&phase), PATIENCE),
-            theirs,
-            phase,
-        )
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn half_a_head_is_answered_by_408() {
-        let (mut stream, mut client, _) = watched();
-        client.write_all(b"GET / HT").await.expect("written");
-        let mut read = Vec::new();
-        stream.read_to_end(&mut read).await.expect("an end");
-        assert_eq!(read, b"GET / HT");
-        drop(stream);
-        let mut answer = String::new();
-        client.read_to_string(&mut answer).await.expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-        assert!(
-            head.contains(&format!("Content-Length: {}", body.len())),
-            "{answer}"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_ends_without_a_word_and_a_busy_one_does_not_end() {
-        let (mut stream, mut client, phase) = watched();
-        client
-            .write_all(b"GET / HTTP/1.1\r\n\r\n")
-            .await
-            .expect("written");
-        let mut head = [0; 18];
-        stream.read_exact(&mut head).await.expect("the head");
-        phase.begin();
-        let busy = tokio::time::timeout(Duration::from_secs(3600), stream.read_u8()).await;
-        assert!(busy.is_err(), "a request takes as long as it takes");
-        phase.end();
-        let begun = Instant::now();
-        assert!(stream.read_u8().await.is_err(), "ended");
-        assert_eq!(begun.elapsed().as_secs(), 60);
-        drop(stream);
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.expect("an end");
-        assert!(answer.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_fragment_is_seen_in_the_request_line_alone() {
-        for (head, seen) in [
-            ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", true),
-            ("\r\nGET /a#b HTTP/1.1\r\n\r\n", true),
-            ("GET /a HTTP/1.1\r\nX: #\r\n\r\n", false),
-        ] {
-            for cut in 1..head.len() {
-                let (mut stream, mut client, phase) = watched();
-                let mut read = vec![0; head.len()];
-                let (first, second) = head.as_bytes().split_at(cut);
-                client.write_all(first).await.expect("written");
-                stream.read_exact(&mut read[..cut]).await.expect("read");
-                client.write_all(second).await.expect("written");
-                stream.read_exact(&mut read[cut..]).await.expect("read");
-                assert_eq!(phase.take_fragment(), seen, "{head:?} cut at {cut}");
-            }
-        }
-    }
-}
+mod tests;

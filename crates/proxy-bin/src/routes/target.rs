@@ -79,6 +79,41 @@ pub(crate) fn normalise(path: &str) -> Result<Cow<'_, str>, BadTarget> {
 /// for one; and any of these together.
 #[must_use]
 pub(crate) fn lax_readings(path: &str) -> Vec<String> {
+    let mut readings = Vec::new();
+    for reading in decodings(path) {
+        let reading = without_dot_segments(&reading);
+        if reading != path && !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    }
+    readings
+}
+
+/// Whether a path, or a part of one, leads above where it begins, or has dot segments at all, in
+/// any reading.
+#[must_use]
+pub(crate) fn climbs(path: &str) -> bool {
+    let dotted = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    dotted
+        || decodings(path).iter().any(|reading| {
+            let mut depth = 0_usize;
+            reading.split('/').any(|segment| match segment {
+                "" | "." => false,
+                ".." if depth == 0 => true,
+                ".." => {
+                    depth -= 1;
+                    false
+                }
+                _ => {
+                    depth += 1;
+                    false
+                }
+            })
+        })
+}
+
+/// What laxer readers make of a path before they remove dot segments.
+fn decodings(path: &str) -> Vec<String> {
     let suspicious = path.contains(['%', ';']) || path.contains("//");
     if !suspicious {
         return Vec::new();
@@ -105,8 +140,7 @@ pub(crate) fn lax_readings(path: &str) -> Vec<String> {
                 reading = reading.replace("//", "/");
             }
         }
-        let reading = without_dot_segments(&reading);
-        if reading != path && !readings.contains(&reading) {
+        if !readings.contains(&reading) {
             readings.push(reading);
         }
     }

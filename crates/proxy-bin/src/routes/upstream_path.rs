@@ -1,12 +1,33 @@
 //! The path that goes upstream, joined from the service's and the request's as Kong joins them
 //! (`path_handling: v0`).
 
+use super::target::{BadTarget, climbs};
+
 /// Joins the service's path with the request's, of which `matched` bytes are removed if the route
 /// strips its prefix.
-#[must_use]
-pub(crate) fn upstream_path(base: &str, path: &str, matched: usize, strip: bool) -> String {
+///
+/// # Errors
+/// If the result leads out of the service's path, for a strict reader or for a laxer one: a prefix
+/// may end within a segment, so that `/a` leaves `../b` of `/a../b`.
+pub(crate) fn upstream_path(
+    base: &str,
+    path: &str,
+    matched: usize,
+    strip: bool,
+) -> Result<String, BadTarget> {
+    let rest = if strip {
+        path.get(matched..).unwrap_or_default()
+    } else {
+        path
+    };
+    if climbs(rest) {
+        return Err(BadTarget::Ambiguous);
+    }
+    Ok(joined(base, path, rest, strip))
+}
+
+fn joined(base: &str, path: &str, rest: &str, strip: bool) -> String {
     if strip {
-        let rest = path.get(matched..).unwrap_or_default();
         let ends_in_slash = path.len() > 1 && path.ends_with('/');
         return match (base.strip_suffix('/'), rest.strip_prefix('/')) {
             (Some(""), _) if rest.is_empty() => "/".to_owned(),
@@ -47,10 +68,33 @@ mod tests {
             ("/s/", "/a/b", 2, false, "/s/a/b"),
         ] {
             assert_eq!(
-                upstream_path(base, path, matched, strip),
-                expected,
+                upstream_path(base, path, matched, strip).as_deref(),
+                Ok(expected),
                 "{base} {path} {strip}"
             );
+        }
+    }
+
+    #[test]
+    fn nothing_leads_out_of_the_services_path() {
+        for (path, matched, strip, good) in [
+            ("/a../b", 2, true, false),
+            ("/a..", 2, true, false),
+            ("/a./b", 2, true, false),
+            ("/a../b", 2, false, true),
+            ("/a..%2Fb", 2, true, false),
+            ("/a/..%2Fb", 2, true, false),
+            ("/a/b..%2Fc", 2, true, true),
+            ("/a/b/..%2Fc", 2, true, true),
+            ("/a/b/..%2F..%2Fc", 2, true, false),
+            ("/..%2Fb", 1, true, false),
+            ("/..%5Cb", 1, false, false),
+            ("/..;/b", 1, false, false),
+            ("/%252e%252e/b", 1, true, false),
+            ("/a...", 2, true, true),
+        ] {
+            let joined = upstream_path("/s", path, matched, strip);
+            assert_eq!(joined.is_ok(), good, "{path} {strip}");
         }
     }
 }
