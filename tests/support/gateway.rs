@@ -55,6 +55,12 @@ impl Gateway {
         self.address
     }
 
+    /// Everywhere that it takes requests.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.server.addresses()
+    }
+
     /// A client of it.
     #[must_use]
     pub const fn client(&self) -> Client {

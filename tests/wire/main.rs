@@ -1,1 +1,28 @@
 //! What the gateway does on the wire, byte by byte.
+#![forbid(unsafe_code)]
+
+mod support;
+
+mod admin;
+mod chunks;
+mod credentials;
+mod drain;
+mod expectations;
+mod failures;
+mod forwarded;
+mod hop_by_hop;
+mod http2;
+mod limits;
+mod managed;
+mod patience;
+mod pipelining;
+mod reload;
+mod reuse;
+mod smuggling;
+mod streaming;
+mod targets;
+mod tls;
+mod trailers;
+mod upgrades;
+mod upstream_tls;
+mod versions;
