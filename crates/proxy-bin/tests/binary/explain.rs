@@ -1,0 +1,160 @@
+//! `oidc-proxy explain`: the seed's sequence in nine steps, and no token burned.
+
+use keycloak_testkit::{
+    Client, ClientLogin, EchoUpstream, EmbeddedIdp, Endpoint, IdentityProvider as _, Realm,
+};
+use serde_json::json;
+
+use crate::process::{Files, printed, run};
+
+const SECRET: &str = "canary-client-secret";
+
+/// The numbers of the steps that were told.
+fn steps(text: &str) -> Vec<u8> {
+    text.lines()
+        .filter_map(|line| line.get(..2)?.trim().parse().ok())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seeds_request_is_told_in_nine_steps() {
+    let idp = EmbeddedIdp::start().await.expect("a provider");
+    let realm = idp.realm(&Realm::seed("kong").client(Client::secret("app", SECRET)));
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    let mut files = Files::before(&upstream);
+    files.config["services"][0]["plugins"] = json!([{
+        "name": "openid-connect",
+        "config": {
+            "issuer": realm.issuer(),
+            "client_id": ["app"],
+            "client_secret": [SECRET],
+            "auth_methods": ["refresh_token", "password"],
+            "refresh_token_param_type": ["header"],
+            "refresh_token_param_name": "refresh_token",
+            "upstream_refresh_token_header": "refresh_token",
+        },
+    }]);
+    let file = files.write();
+    let login = || ClientLogin::basic("app", SECRET);
+    let token = realm
+        .log_in("john", "doe", login())
+        .await
+        .expect("tokens")
+        .refresh()
+        .to_owned();
+    let header = format!("Refresh-Token: {token}");
+    let explain = |more: &[&str]| {
+        let mut arguments = vec![
+            "explain",
+            "--config",
+            &file,
+            "--url",
+            "http://localhost:8000/",
+        ];
+        arguments.extend(more);
+        run(&arguments)
+    };
+
+    let dry = explain(&["--header", &header]);
+    let text = printed(&dry);
+    assert_eq!(dry.status.code(), Some(0), "{text}");
+    assert_eq!(steps(&text), [1, 2, 3, 4, 5, 6, 7, 8, 9], "{text}");
+    for words in [
+        "found a refresh token in the header Refresh-Token",
+        "grant_type refresh_token",
+        "client \"app\" by client_secret_basic",
+        "not asked: --run would",
+        "Authorization: [redacted]",
+        "Refresh-Token: [redacted]",
+        &realm.token_endpoint(),
+    ] {
+        assert!(text.contains(words), "{words:?} in {text}");
+    }
+    assert_eq!(realm.count(Endpoint::Token), 0, "no token was burned");
+
+    // The header may come from a file, so that it stands on no command line.
+    std::fs::write(files.path("header"), &header).expect("written");
+    let from_file = format!("@{}", files.path("header").display());
+    let again = printed(&explain(&["--header", &from_file]));
+    assert_eq!(again, text);
+
+    let real = explain(&["--header", &header, "--run"]);
+    let run_text = printed(&real);
+    assert_eq!(real.status.code(), Some(0), "{run_text}");
+    assert_eq!(steps(&run_text), [1, 2, 3, 4, 5, 6, 7, 8, 9], "{run_text}");
+    assert!(run_text.contains("verified the tokens"), "{run_text}");
+    assert_eq!(realm.count(Endpoint::Token), 1);
+    assert_eq!(upstream.count(), 0, "the upstream is never asked");
+
+    for told in [&text, &run_text] {
+        for part in token.split('.').filter(|part| part.len() > 20) {
+            assert!(!told.contains(part), "a part of the token in {told}");
+        }
+        assert!(!told.contains(SECRET), "{told}");
+        assert!(!told.contains("eyJ"), "some token in {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_with_its_reason_and_what_to_do() {
+    let idp = EmbeddedIdp::start().await.expect("a provider");
+    let realm = idp.realm(&Realm::seed("kong").client(Client::secret("app", SECRET)));
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    let mut files = Files::before(&upstream);
+    files.config["services"][0]["routes"][0]["paths"] = json!(["/here"]);
+    files.config["services"][0]["plugins"] = json!([{
+        "name": "openid-connect",
+        "config": {
+            "issuer": realm.issuer(),
+            "client_id": ["app"],
+            "client_secret": [SECRET],
+            "auth_methods": ["refresh_token", "password"],
+            "refresh_token_param_name": "refresh_token",
+        },
+    }]);
+    let file = files.write();
+    // A token of another client's, as in the seed's caveat.
+    let service = ClientLogin::service();
+    let strange = realm.log_in("john", "doe", service).await.expect("tokens");
+    let strange = format!("Refresh-Token: {}", strange.refresh());
+    for (url, more, code) in [
+        ("http://localhost/elsewhere", &[][..], "request.no_route"),
+        ("http://localhost/here", &[], "credential.missing"),
+        (
+            "http://localhost/here",
+            &["-u", "john:canary-wrong", "--run"],
+            "password.invalid_grant",
+        ),
+        (
+            "http://localhost/here",
+            &["-H", &strange, "--run"],
+            "refresh_token.client_mismatch",
+        ),
+        ("http://localhost/here/%00", &[], "request.target_nul"),
+        (
+            "http://localhost/here/..%2fx",
+            &[],
+            "request.target_ambiguous",
+        ),
+    ] {
+        let mut arguments = vec!["explain", "-c", &file, "--url", url];
+        arguments.extend(more);
+        let output = run(&arguments);
+        let text = printed(&output);
+        assert_eq!(output.status.code(), Some(1), "{code}: {text}");
+        assert!(text.contains(code), "{code}: {text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    for arguments in [
+        ["--url", "not a url"],
+        ["--url", "/no-host"],
+        ["--header", "canary-without-colon"],
+        ["--method", "G T"],
+    ] {
+        let mut all = vec!["explain", "-c", &file];
+        all.extend(arguments);
+        let output = run(&all);
+        assert_eq!(output.status.code(), Some(2), "{}", printed(&output));
+        assert!(!printed(&output).contains("canary"), "{}", printed(&output));
+    }
+}
