@@ -16,6 +16,7 @@ mod limits;
 mod managed;
 mod patience;
 mod pipelining;
+mod providers;
 mod reload;
 mod reuse;
 mod smuggling;

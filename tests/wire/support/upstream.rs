@@ -157,6 +157,11 @@ impl Peer {
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         // The gateway may have given up; the test looks at its side.
-        let _ = self.stream.write_all(bytes.as_ref()).await;
+        self.try_send(bytes).await;
+    }
+
+    /// False once the gateway has given up.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 }
