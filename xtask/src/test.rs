@@ -107,7 +107,8 @@ impl Test {
 /// Always of the whole workspace, so that nothing is built again with other features.
 fn cargo_test(arguments: &[&str]) -> Command {
     let mut test = cargo();
-    test.args(["test", "--workspace"]).args(arguments);
+    test.args(["test", "--workspace", "--no-fail-fast"])
+        .args(arguments);
     test
 }
 
