@@ -262,3 +262,19 @@ async fn there_are_so_many_connections_and_no_more() {
     one.ask(request).await.expect(200);
     site.wait_for_metric("oidc_proxy_connections", 2.0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_waits_takes_nobodys_place() {
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    let site = Site::with(upstream.address(), |config| {
+        config.gateway("limits", json!({"connections": 1}));
+        config.gateway("listen", json!(["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]));
+    })
+    .await;
+    for address in site.gateway.addresses() {
+        let mut raw = Raw::connect(address).await;
+        raw.ask("GET /bytes/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect(200);
+    }
+}

@@ -202,6 +202,64 @@ async fn listeners_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_was_given_up_can_be_taken_up_again() {
+    let mut stage = Stage::set(|_| {}).await;
+    let second = free_port().await;
+    for _ in 0..10 {
+        for listen in [
+            json!(["127.0.0.1:0", second.to_string()]),
+            json!(["127.0.0.1:0"]),
+        ] {
+            let both = listen[1] != json!(null);
+            stage
+                .reload(|config| {
+                    config.gateway("listen", listen);
+                })
+                .await
+                .expect("a good file");
+            assert_eq!(TcpStream::connect(second).await.is_ok(), both);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_are_as_many_connections_as_the_file_says_now() {
+    let mut stage = Stage::set(|_| {}).await;
+    let get = "GET /bytes/1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let address = stage.gateway.address();
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        let mut raw = Raw::connect(address).await;
+        raw.ask(get).await.expect(200);
+        kept.push(raw);
+    }
+    for (connections, further) in [(2, false), (4, true)] {
+        stage
+            .reload(|config| {
+                config.gateway("limits", json!({"connections": connections}));
+            })
+            .await
+            .expect("a good file");
+        // Those that there are stay.
+        for raw in &mut kept {
+            raw.ask(get).await.expect(200);
+        }
+        let before = stage.upstream.count();
+        let mut another = Raw::connect(address).await;
+        another.send(get).await;
+        if further {
+            another.answer().await.expect(200);
+        } else {
+            // It would have been answered before what is asked after it.
+            for raw in &mut kept {
+                raw.ask(get).await.expect(200);
+            }
+            assert_eq!(stage.upstream.count(), before + kept.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_replaced() {
     let authority = Authority::new();
     let (certificate, key) = authority.files("gateway", &authority.identity("localhost"));

@@ -40,6 +40,17 @@ async fn http_1_0_keeps_a_connection_only_if_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn http_1_0_switches_to_nothing() {
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    let site = Site::before(upstream.address()).await;
+    let mut raw = site.raw().await;
+    raw.ask("GET /upgrade HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+        .await
+        .expect(426);
+    assert_eq!(upstream.requests()[0].header_lines("upgrade"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn versions_that_are_not_spoken_are_refused() {
     let upstream = EchoUpstream::start().await.expect("an upstream");
     let site = Site::before(upstream.address()).await;

@@ -355,7 +355,11 @@ impl<'a> Exchange<'a> {
             header::HOST,
             to.unwrap_or_else(|| route.upstream.host().clone()),
         );
-        let upgrade = kept.upgrade.and_then(Upgrade::offered);
+        // RFC 9110 §7.8: in HTTP/1.0 it means nothing, and in HTTP/2 it is not said in this way.
+        let upgrade = kept
+            .upgrade
+            .filter(|_| parts.version == Version::HTTP_11)
+            .and_then(Upgrade::offered);
         if let Some(upgrade) = &upgrade {
             headers.insert(
                 header::CONNECTION,

@@ -63,6 +63,19 @@ fn the_demos_configuration_is_clean() {
 }
 
 #[test]
+fn an_address_is_listened_on_once() {
+    let listen =
+        |addresses: &str| format!("gateway:\n  listen: [{addresses}]\n{}", with_plugin(LEAST));
+    assert_eq!(problems(&listen("'127.0.0.1:80', '127.0.0.2:80'")), [""; 0]);
+    let found = problems(&listen("'127.0.0.1:80', {address: '127.0.0.1:80'}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("127.0.0.1:80 is listed twice"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn ten_mistakes_are_named_in_one_run_each_with_file_line_and_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ten-mistakes.yaml");
     let problems = load(&path, &[]).expect_err("ten mistakes");

@@ -140,7 +140,7 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
             .and_then(|section: &mut Section<'_>| section.take(name))
     };
     let listen = match take("listen") {
-        Some(item) => item.list().iter().filter_map(listener).collect(),
+        Some(item) => listeners(&item),
         None => vec![Listener {
             address: SocketAddr::from(([127, 0, 0, 1], 8000)),
             tls: None,
@@ -240,6 +240,18 @@ fn network(item: &Item<'_>) -> Option<IpNet> {
             "{text:?} is not an IP address or network, such as 10.0.0.0/8"
         )),
     }
+}
+
+fn listeners(item: &Item<'_>) -> Vec<Listener> {
+    let mut all: Vec<Listener> = Vec::new();
+    for item in item.list() {
+        let Some(one) = listener(&item) else { continue };
+        if all.iter().any(|before| before.address == one.address) {
+            item.problem::<()>(format!("{} is listed twice", one.address));
+        }
+        all.push(one);
+    }
+    all
 }
 
 fn listener(item: &Item<'_>) -> Option<Listener> {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -58,6 +59,8 @@ pub(crate) struct Listeners {
     open: BTreeMap<SocketAddr, Open>,
     connections: TaskTracker,
     bound: Arc<Semaphore>,
+    /// How many connections there may be.
+    places: usize,
     stop: CancellationToken,
     cut: CancellationToken,
 }
@@ -67,18 +70,29 @@ struct Open {
     local: SocketAddr,
     tls: Arc<ArcSwapOption<ServerConfig>>,
     stop: CancellationToken,
+    accepting: JoinHandle<()>,
+}
+
+impl Open {
+    /// Closes the socket; when this returns, nobody can connect any more.
+    async fn close(self) {
+        self.stop.cancel();
+        let _ = self.accepting.await;
+        tracing::info!(address = %self.local, "stopped listening");
+    }
 }
 
 impl Listeners {
     /// None yet.
     #[must_use]
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let bound = shared.app().settings().limits.connections;
+        let places = shared.app().settings().limits.connections;
         Self {
             shared,
             open: BTreeMap::new(),
             connections: TaskTracker::new(),
-            bound: Arc::new(Semaphore::new(bound)),
+            bound: Arc::new(Semaphore::new(places)),
+            places,
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
         }
@@ -107,14 +121,14 @@ impl Listeners {
             };
             wanted.push((address, tls, socket));
         }
-        self.open.retain(|address, open| {
-            let keep = wanted.iter().any(|(wanted, ..)| wanted == address);
-            if !keep {
-                open.stop.cancel();
-                tracing::info!(address = %open.local, "stopped listening");
-            }
-            keep
-        });
+        let is_wanted = |address: &SocketAddr| wanted.iter().any(|(wanted, ..)| wanted == address);
+        let (kept, closed) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition::<BTreeMap<_, _>, _>(|(address, _)| is_wanted(address));
+        self.open = kept;
+        for open in closed.into_values() {
+            open.close().await;
+        }
         for (address, tls, socket) in wanted {
             match (self.open.get(&address), socket) {
                 (Some(open), _) => open.tls.store(tls),
@@ -122,7 +136,27 @@ impl Listeners {
                 (None, None) => {}
             }
         }
+        self.make_places(settings.limits.connections);
         Ok(())
+    }
+
+    /// Changes how many connections there may be. If there are more now, they stay, and the next
+    /// one has to wait until enough of them have ended.
+    fn make_places(&mut self, places: usize) {
+        if places >= self.places {
+            self.bound.add_permits(places - self.places);
+        } else {
+            let fewer = self.places - places;
+            let left = fewer - self.bound.forget_permits(fewer);
+            let bound = Arc::clone(&self.bound);
+            tokio::spawn(async move {
+                let left = u32::try_from(left).unwrap_or(u32::MAX);
+                if let Ok(permits) = bound.acquire_many_owned(left).await {
+                    permits.forget();
+                }
+            });
+        }
+        self.places = places;
     }
 
     /// The addresses that are listened on, with the ports that the system chose.
@@ -134,23 +168,25 @@ impl Listeners {
     fn open(&mut self, address: SocketAddr, tls: Option<Arc<ServerConfig>>, socket: TcpListener) {
         let local = socket.local_addr().unwrap_or(address);
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let open = Open {
-            local,
-            tls: Arc::new(ArcSwapOption::new(tls)),
-            stop: self.stop.child_token(),
-        };
+        let tls = Arc::new(ArcSwapOption::new(tls));
+        let stop = self.stop.child_token();
         let accepting = Accepting {
             shared: Arc::clone(&self.shared),
             socket,
             port: local.port(),
-            tls: Arc::clone(&open.tls),
+            tls: Arc::clone(&tls),
             connections: self.connections.clone(),
             bound: Arc::clone(&self.bound),
-            stop: open.stop.clone(),
+            stop: stop.clone(),
             stop_all: self.stop.clone(),
             cut: self.cut.clone(),
         };
-        tokio::spawn(accepting.run());
+        let open = Open {
+            local,
+            tls,
+            stop,
+            accepting: tokio::spawn(accepting.run()),
+        };
         tracing::info!(address = %local, scheme, "listening on {scheme}://{local}");
         self.open.insert(address, open);
     }
@@ -159,6 +195,9 @@ impl Listeners {
     /// `patience`. Tells whether nothing had to be cut.
     pub(crate) async fn drain(self, patience: Duration) -> bool {
         self.stop.cancel();
+        for open in self.open.into_values() {
+            open.close().await;
+        }
         self.connections.close();
         let requests = async {
             let finished = tokio::time::timeout(patience, self.connections.wait()).await;
@@ -192,11 +231,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Accepting {
     async fn run(self) {
         loop {
-            let permit = tokio::select! {
-                permit = Arc::clone(&self.bound).acquire_owned() => permit,
-                () = self.stop.cancelled() => return,
-            };
-            let Ok(permit) = permit else { return };
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 () = self.stop.cancelled() => return,
@@ -212,6 +246,12 @@ impl Accepting {
                     continue;
                 }
             };
+            // A place is taken for a connection that is there: listeners that wait for one take none.
+            let permit = tokio::select! {
+                permit = Arc::clone(&self.bound).acquire_owned() => permit,
+                () = self.stop.cancelled() => return,
+            };
+            let Ok(permit) = permit else { return };
             let shared = Arc::clone(&self.shared);
             let accepted = Accepted {
                 peer,
