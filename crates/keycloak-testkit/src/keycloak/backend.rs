@@ -130,14 +130,17 @@ impl From<Error> for No {
 
 /// Tries the back ends in order, or the one that the environment forces.
 pub(super) async fn start(port: u16) -> Result<Running, StartError> {
+    let unavailable = |reason: String, configured| StartError {
+        reasons: vec![("environment", reason)],
+        configured,
+    };
     let forced = match forced() {
-        Ok(forced) => forced,
-        Err(reason) => {
-            return Err(StartError {
-                reasons: vec![("environment", reason)],
-                configured: true,
-            });
+        Ok(Choice::Any) => None,
+        Ok(Choice::Only(backend)) => Some(backend),
+        Ok(Choice::None) => {
+            return Err(unavailable(format!("{VARIABLE} is none"), false));
         }
+        Err(reason) => return Err(unavailable(reason, true)),
     };
     let mut configured = forced.is_some();
     let mut reasons = Vec::new();
@@ -169,17 +172,28 @@ pub(super) async fn start(port: u16) -> Result<Running, StartError> {
     })
 }
 
-fn forced() -> Result<Option<Backend>, String> {
-    let Ok(name) = std::env::var("KEYCLOAK_TESTKIT_BACKEND") else {
-        return Ok(None);
+/// Which back ends may be tried.
+enum Choice {
+    Any,
+    Only(Backend),
+    /// None: tests that need a server are to be left out.
+    None,
+}
+
+const VARIABLE: &str = "KEYCLOAK_TESTKIT_BACKEND";
+
+fn forced() -> Result<Choice, String> {
+    let Ok(name) = std::env::var(VARIABLE) else {
+        return Ok(Choice::Any);
     };
+    if name == "none" {
+        return Ok(Choice::None);
+    }
     let known = Backend::ALL
         .into_iter()
         .find(|backend| backend.name() == name);
-    known.map(Some).ok_or_else(|| {
-        format!(
-            "KEYCLOAK_TESTKIT_BACKEND is {name:?}; it may be address, home, container or download"
-        )
+    known.map(Choice::Only).ok_or_else(|| {
+        format!("{VARIABLE} is {name:?}; it may be address, home, container, download or none")
     })
 }
 
