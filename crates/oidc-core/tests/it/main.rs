@@ -2,6 +2,7 @@
 
 mod edges;
 mod memories;
+mod oracle;
 mod outcomes;
 mod simulation;
 mod support;

@@ -108,10 +108,6 @@ const ADVICE: &[(&str, &str)] = &[
         "the refresh token's scope is no longer granted",
     ),
     (
-        "refresh_token.refused_before",
-        "the same refresh token was refused moments ago, and is not sent again for five seconds",
-    ),
-    (
         "request.",
         "the request is refused as it stands, before anything is decided on it",
     ),
