@@ -99,7 +99,9 @@ pub(crate) fn install_missing() -> Result<()> {
 
 fn apt_get() -> std::process::Command {
     let mut command = program("apt-get");
-    command.arg("-qq").env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .args(["-qq", "-o", "Dpkg::Use-Pty=0"])
+        .env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
