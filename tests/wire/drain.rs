@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_tests::Client;
+use gateway_tests::{Client, eventually};
 use keycloak_testkit::EchoUpstream;
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -15,18 +15,23 @@ const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Waits until readiness has failed.
 async fn unready(admin: Client) {
     // A gateway that has nothing to finish is gone before it is asked.
-    while let Ok(answer) = admin.get("/health/ready").try_send().await
-        && answer.status == 200
-    {
-        tokio::task::yield_now().await;
-    }
+    eventually("readiness fails", || async {
+        let answer = admin.get("/health/ready").try_send().await;
+        answer.is_ok_and(|answer| answer.status == 503) || gone(admin).await
+    })
+    .await;
+}
+
+async fn gone(admin: Client) -> bool {
+    admin.get("/health/live").try_send().await.is_err()
 }
 
 /// Waits until nobody listens at an address any more.
 async fn refused(address: SocketAddr) {
-    while TcpStream::connect(address).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    eventually("nobody listens", || async {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -268,7 +268,10 @@ async fn a_listener_that_waits_takes_nobodys_place() {
     let upstream = EchoUpstream::start().await.expect("an upstream");
     let site = Site::with(upstream.address(), |config| {
         config.gateway("limits", json!({"connections": 1}));
-        config.gateway("listen", json!(["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]));
+        config.gateway(
+            "listen",
+            json!(["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]),
+        );
     })
     .await;
     for address in site.gateway.addresses() {

@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::{Authority, Identity, Raw, RawUpstream, Site};
@@ -244,23 +245,28 @@ async fn a_connection_of_http_2_that_has_ended_is_replaced() {
     let acceptor = TlsAcceptor::from(identity.server(&["h2"]));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    // Each connection answers one request, says that it goes away, and ends.
+    // Each connection answers a request, says that it goes away, and ends.
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(stream) = acceptor.accept(stream).await else {
                 continue;
             };
             tokio::spawn(async move {
-                let mut serving = std::pin::pin!(
-                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), service_fn(said))
-                );
-                // The first poll takes the request up, the next ones end the connection.
+                let asked = Arc::new(Notify::new());
+                let service = service_fn({
+                    let asked = Arc::clone(&asked);
+                    move |request| {
+                        asked.notify_one();
+                        said(request)
+                    }
+                });
+                let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service);
+                let mut serving = std::pin::pin!(serving);
                 tokio::select! {
                     _ = serving.as_mut() => return,
-                    () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+                    () = asked.notified() => serving.as_mut().graceful_shutdown(),
                 }
-                serving.as_mut().graceful_shutdown();
                 let _ = serving.await;
             });
         }
@@ -270,8 +276,7 @@ async fn a_connection_of_http_2_that_has_ended_is_replaced() {
     })
     .await;
     let mut raw = site.raw().await;
-    for _ in 0..30 {
+    for _ in 0..100 {
         raw.ask(GET).await.expect(200);
-        tokio::time::sleep(std::time::Duration::from_millis(15)).await;
     }
 }

@@ -52,10 +52,7 @@ impl<'l> Header<'l> {
         let colon = line.iter().position(|byte| !is_token(*byte))?;
         let (name, rest) = line.split_at(colon);
         let value = rest.strip_prefix(b":").filter(|_| !name.is_empty())?;
-        let plausible = value
-            .iter()
-            .all(|byte| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t');
-        plausible.then(|| Self {
+        is_text(value).then(|| Self {
             name,
             value: value.trim_ascii(),
         })
@@ -77,11 +74,7 @@ pub(super) fn chunk_size(line: &[u8]) -> Option<u64> {
         .position(|byte| !byte.is_ascii_hexdigit())
         .unwrap_or(line.len());
     let (digits, extensions) = line.split_at(digits);
-    let plausible = extensions.is_empty()
-        || (extensions.starts_with(b";")
-            && extensions
-                .iter()
-                .all(|byte| (*byte >= b' ' && *byte != 0x7f) || *byte == b'\t'));
+    let plausible = extensions.is_empty() || (extensions.starts_with(b";") && is_text(extensions));
     if !(1..=15).contains(&digits.len()) || !plausible {
         return None;
     }
@@ -136,8 +129,30 @@ pub(super) fn completion(is_first: bool, line: &[u8]) -> Vec<u8> {
     completion
 }
 
+/// Whether no byte is one that some readers end a line or a value at. All are looked at, since
+/// that goes many at a time.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |text, byte| {
+        text & ((*byte >= b' ' && *byte != 0x7f) || *byte == b'\t')
+    })
+}
+
 /// RFC 9110 §5.6.2.
 const fn is_token(byte: u8) -> bool {
+    TOKEN[byte as usize]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_token_character(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_token_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,

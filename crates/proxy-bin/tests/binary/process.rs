@@ -195,6 +195,18 @@ pub(crate) fn fixture(name: &str) -> String {
     path.to_str().expect("a path of text").to_owned()
 }
 
+/// Waits until nobody listens at an address any more.
+pub(crate) async fn refused(address: SocketAddr) {
+    let waiting = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .expect("the end of listening");
+}
+
 /// Sends a request over a connection of its own, and reads the answer to its end.
 pub(crate) async fn ask(address: SocketAddr, request: &str) -> String {
     let exchange = async {

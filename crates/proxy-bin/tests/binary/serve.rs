@@ -3,7 +3,7 @@
 use keycloak_testkit::EchoUpstream;
 use serde_json::{Value, json};
 
-use crate::process::{Files, Serving, ask, printed, program, run};
+use crate::process::{Files, Serving, ask, printed, program, refused, run};
 
 const GET: &str = "GET / HTTP/1.1\r\n\r\n";
 
@@ -92,7 +92,7 @@ async fn a_signal_ends_it_when_what_is_under_way_is_finished() {
             .await;
         serving.signal(signal);
         serving.wait_for("stopping", 1);
-        while tokio::net::TcpStream::connect(address).await.is_ok() {}
+        refused(address).await;
         let ready = ask(admin, "GET /health/ready HTTP/1.1\r\n\r\n").await;
         assert!(ready.starts_with("HTTP/1.1 503 "), "{ready}");
         upstream.release();
