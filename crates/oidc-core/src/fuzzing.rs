@@ -162,8 +162,7 @@ mod tests {
         let tree = leaf.prop_recursive(4, 24, 4, move |inner| {
             prop_oneof![
                 vec(inner.clone(), 0..4).prop_map(Value::from),
-                vec((proptest::sample::select(names), inner), 0..6)
-                    .prop_map(|members| Value::from_iter(members)),
+                vec((proptest::sample::select(names), inner), 0..6).prop_map(Value::from_iter),
             ]
         });
         let object = vec((proptest::sample::select(names), tree), 0..8);

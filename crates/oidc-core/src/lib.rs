@@ -1,4 +1,4 @@
-//! The grants of OAuth 2.0 and OpenID Connect as values and decisions, without I/O.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

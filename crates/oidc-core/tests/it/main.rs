@@ -7,4 +7,5 @@ mod outcomes;
 mod simulation;
 mod support;
 mod table;
+mod tokens;
 mod vectors;
