@@ -60,7 +60,7 @@ pub(super) fn run(question: &Question) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (parts, body) = match request(question) {
+    let asked = match request(question) {
         Ok(request) => request,
         Err(error) => {
             eprintln!("oidc-proxy: {error}");
@@ -77,8 +77,7 @@ pub(super) fn run(question: &Question) -> ExitCode {
     };
     let explanation = Explanation {
         app: &app,
-        parts,
-        body,
+        request: asked,
         run: question.run,
     };
     match runtime.block_on(explanation.tell()) {
@@ -88,11 +87,12 @@ pub(super) fn run(question: &Question) -> ExitCode {
 }
 
 /// The request that is asked about.
-fn request(question: &Question) -> Result<(Parts, Vec<u8>), String> {
+fn request(question: &Question) -> Result<AskedFor, String> {
     let uri: Uri = question
         .url
         .parse()
         .map_err(|_| format!("--url {:?} is not a URL", question.url))?;
+    let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
     let authority = uri
         .authority()
         .ok_or_else(|| format!("--url {:?} has no host", question.url))?
@@ -147,7 +147,14 @@ fn request(question: &Question) -> Result<(Parts, Vec<u8>), String> {
     // What the gateway is sent names a path alone.
     parts.uri = framing::with_path(parts.uri.path(), parts.uri.query())
         .ok_or_else(|| "the --url is too long".to_owned())?;
-    Ok((parts, body))
+    Ok(AskedFor { parts, body, https })
+}
+
+/// A request as a client would send it.
+struct AskedFor {
+    parts: Parts,
+    body: Vec<u8>,
+    https: bool,
 }
 
 /// The request would be refused, and has been told so.
@@ -155,8 +162,7 @@ struct Refused;
 
 struct Explanation<'a> {
     app: &'a App,
-    parts: Parts,
-    body: Vec<u8>,
+    request: AskedFor,
     run: bool,
 }
 
@@ -174,7 +180,7 @@ impl Explanation<'_> {
         };
         let extraction = self.extracted(plugin)?;
         let Some(found) = &extraction.found else {
-            return if plugin.lets_through(&self.parts.method) {
+            return if plugin.lets_through(&self.request.parts.method) {
                 more("a preflight is let through (run_on_preflight: false)");
                 self.forwarded(route, &target, None);
                 Ok(())
@@ -229,7 +235,7 @@ impl Explanation<'_> {
 
     /// The route, and the path that goes upstream.
     fn routed(&self) -> Result<(&PreparedRoute, String), Refused> {
-        let parts = &self.parts;
+        let parts = &self.request.parts;
         step(
             1,
             FROM_CLIENT,
@@ -255,7 +261,7 @@ impl Explanation<'_> {
             host: &host,
             path: &path,
             headers: &parts.headers,
-            https: false,
+            https: self.request.https,
         };
         let (route, matched) = self.app.route(&asked).map_err(|unrouted| match unrouted {
             Unrouted::NoRoute => no(404, "request.no_route"),
@@ -266,6 +272,9 @@ impl Explanation<'_> {
             route.name,
             route.paths.join(", ")
         ));
+        if matched.needs_https {
+            return Err(no(426, "request.needs_https"));
+        }
         let target = upstream_path(
             route.upstream.base_path(),
             &path,
@@ -279,17 +288,19 @@ impl Explanation<'_> {
     fn extracted<'p>(&self, plugin: &'p Plugin) -> Result<Extraction<'p>, Refused> {
         let extractor = plugin.extractor();
         let format = extractor
-            .needs_body(&self.parts.headers)
-            .filter(|_| !self.body.is_empty());
-        let body = format.map(|format: BodyFormat| (format, &self.body[..]));
-        let extraction = extractor.extract(&self.parts, body).map_err(|malformed| {
-            step(
-                2,
-                GATEWAY,
-                &format!("a credential cannot be read: {malformed}"),
-            );
-            refused(&Denial::new(Reason::CredentialMalformed(malformed.code())))
-        })?;
+            .needs_body(&self.request.parts.headers)
+            .filter(|_| !self.request.body.is_empty());
+        let body = format.map(|format: BodyFormat| (format, &self.request.body[..]));
+        let extraction = extractor
+            .extract(&self.request.parts, body)
+            .map_err(|malformed| {
+                step(
+                    2,
+                    GATEWAY,
+                    &format!("a credential cannot be read: {malformed}"),
+                );
+                refused(&Denial::new(Reason::CredentialMalformed(malformed.code())))
+            })?;
         match &extraction.found {
             None => step(2, GATEWAY, "found no credential where one is looked for"),
             Some(found) => {
@@ -319,7 +330,7 @@ impl Explanation<'_> {
         step(
             7,
             TO_UPSTREAM,
-            &format!("{} {to} on {host}", self.parts.method),
+            &format!("{} {to} on {host}", self.request.parts.method),
         );
         if let Some(plugin) = plugin {
             for name in plugin.written_upstream() {

@@ -158,3 +158,26 @@ async fn a_refusal_is_told_with_its_reason_and_what_to_do() {
         assert!(!printed(&output).contains("canary"), "{}", printed(&output));
     }
 }
+
+#[test]
+fn a_route_for_tls_is_found_by_an_https_url_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = directory.path().join("gateway.yaml");
+    let text = "services:\n  - name: s\n    url: http://127.0.0.1:9\n    routes:\n      - {name: tls, paths: [/], protocols: [https]}\n";
+    std::fs::write(&config, text).expect("written");
+    for (url, code, part) in [
+        ("http://a.test/", 1, "426"),
+        ("https://a.test/", 0, "route tls"),
+    ] {
+        let told = run(&[
+            "explain",
+            "--config",
+            config.to_str().expect("text"),
+            "--url",
+            url,
+        ]);
+        let printed = printed(&told);
+        assert_eq!(told.status.code(), Some(code), "{url}: {printed}");
+        assert!(printed.contains(part), "{url}: {printed}");
+    }
+}

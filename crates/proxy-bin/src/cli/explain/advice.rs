@@ -112,6 +112,10 @@ const ADVICE: &[(&str, &str)] = &[
         "the request is refused as it stands, before anything is decided on it",
     ),
     (
+        "request.needs_https",
+        "the route takes https alone: ask by https, or add http to its protocols",
+    ),
+    (
         "request.no_route",
         "no route fits: check paths, hosts, methods and headers of routes",
     ),
