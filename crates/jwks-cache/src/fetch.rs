@@ -41,6 +41,9 @@ pub enum FetchError {
     /// Larger than the bound.
     #[error("too large")]
     TooLarge,
+    /// Not HTTP at all.
+    #[error("not HTTP")]
+    NotHttp,
     /// A redirect, which is not followed.
     #[error("redirected")]
     Redirected,

@@ -135,6 +135,7 @@ impl BrokerBuilder {
                 deadline: self.timeout,
                 what,
                 observer: Arc::clone(&self.observer),
+                clock: Arc::clone(&self.clock),
             })
         };
         let parse = |url: &Url, body: &[u8]| {
@@ -321,6 +322,7 @@ impl Shared {
                     FetchError::TooLarge => {
                         (Reason::DiscoveryMalformed("discovery.too_large"), None)
                     }
+                    FetchError::NotHttp => (Reason::DiscoveryMalformed("discovery.not_http"), None),
                     _ => (Reason::ProviderCut, None),
                 };
                 state.unavailable(reason, retry_after)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use http::header::ACCEPT;
-use jwks_cache::{Fetch, FetchError, FetchFuture, Fetched};
+use jwks_cache::{Clock, Fetch, FetchError, FetchFuture, Fetched};
 use oidc_core::Secret;
 use oidc_core::provider::shown;
 use url::Url;
@@ -19,12 +19,14 @@ pub(crate) struct Fetcher {
     pub(crate) deadline: Duration,
     pub(crate) what: &'static str,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) clock: Clock,
 }
 
 impl Fetch for Fetcher {
     fn fetch(&self, url: Url) -> FetchFuture {
         let (transport, deadline) = (Arc::clone(&self.transport), self.deadline);
         let (observer, what) = (Arc::clone(&self.observer), self.what);
+        let clock = Arc::clone(&self.clock);
         let mut request = http::Request::get(url.as_str());
         if let Some(headers) = request.headers_mut() {
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -51,12 +53,13 @@ impl Fetch for Fetcher {
                         TransportError::Unreachable => FetchError::Unreachable,
                         TransportError::Cut => FetchError::Cut,
                         TransportError::TooLarge => FetchError::TooLarge,
+                        TransportError::NotHttp => FetchError::NotHttp,
                     })?;
             match response.status.as_u16() {
                 200 => {}
                 300..=399 => return Err(FetchError::Redirected),
                 code => {
-                    let retry_after = response.retry_after();
+                    let retry_after = response.retry_after(clock());
                     return Err(FetchError::Status { code, retry_after });
                 }
             }

@@ -6,6 +6,7 @@
 //! the provider has not earned. So none is kept. A new connection is a fraction of what a token
 //! request costs the provider, and TLS resumes its session.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,8 +95,11 @@ impl HttpTransport {
         // The provider closes, so that the ports in waiting are not ours.
         request.headers_mut().insert(CONNECTION, CLOSE);
         let response = self.client.request(request).await.map_err(|error| {
+            let cause = error.source().and_then(|cause| cause.downcast_ref());
             if error.is_connect() {
                 TransportError::Unreachable
+            } else if cause.is_some_and(hyper::Error::is_parse) {
+                TransportError::NotHttp
             } else {
                 TransportError::Cut
             }

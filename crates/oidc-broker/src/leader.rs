@@ -101,8 +101,9 @@ impl Shared {
             Ok(Err(TransportError::Unreachable)) => Err(Unavailable::Unreachable),
             Ok(Err(TransportError::Cut)) => Err(Unavailable::Cut),
             Ok(Err(TransportError::TooLarge)) => Err(Unavailable::TooLarge),
+            Ok(Err(TransportError::NotHttp)) => Err(Unavailable::NotHttp),
             Ok(Ok(response)) => {
-                let retry_after = response.retry_after();
+                let retry_after = response.retry_after((self.clock)());
                 let content_type = response
                     .text(&http::header::CONTENT_TYPE)
                     .map(str::to_owned);

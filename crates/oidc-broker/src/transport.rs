@@ -3,9 +3,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use oidc_core::Secret;
+use oidc_core::{Secret, UnixTime};
 
 /// The future of an exchange.
 pub type TransportFuture<'a> =
@@ -33,10 +33,15 @@ pub struct TransportResponse {
 }
 
 impl TransportResponse {
-    /// `Retry-After`, if it is a number of seconds (RFC 9110 §10.2.3).
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.text(&http::header::RETRY_AFTER)?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+    /// `Retry-After`: a number of seconds, or a date (RFC 9110 §10.2.3).
+    pub(crate) fn retry_after(&self, now: UnixTime) -> Option<Duration> {
+        let text = self.text(&http::header::RETRY_AFTER)?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = httpdate::parse_http_date(text).ok()?;
+        let since = date.duration_since(UNIX_EPOCH).ok()?;
+        Some(UnixTime::from_secs(since.as_secs()).since(now))
     }
 
     pub(crate) fn text(&self, name: &http::HeaderName) -> Option<&str> {
@@ -65,6 +70,9 @@ pub enum TransportError {
     /// The response is larger than the bound.
     #[error("the provider's response is too large")]
     TooLarge,
+    /// What came is not HTTP.
+    #[error("the provider's response is not HTTP")]
+    NotHttp,
 }
 
 /// Sees calls to the provider, to count and to time them. Never given a secret.

@@ -109,6 +109,8 @@ async fn each_fault_of_each_endpoint_is_told_apart() {
     let error = |error: &str| json!({ "error": error });
     let away = || status(503).insert_header("retry-after", "17");
     let busy = || status(429).insert_header("retry-after", "7");
+    // A date that has passed: at once.
+    let since = || status(429).insert_header("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
     let moved = || status(307).insert_header("location", "/elsewhere");
     let cases = [
         (WELL_KNOWN, moved(), "provider.redirected", 502, None),
@@ -196,6 +198,13 @@ async fn each_fault_of_each_endpoint_is_told_apart() {
         ("/token", moved(), "provider.redirected", 502, None),
         ("/token", status(500), "provider.server_error", 503, Some(5)),
         ("/token", away(), "provider.server_error", 503, Some(17)),
+        (
+            "/token",
+            since(),
+            "provider.too_many_requests",
+            503,
+            Some(0),
+        ),
         ("/token", busy(), "provider.too_many_requests", 503, Some(7)),
         ("/token", hanging(), "provider.timeout", 503, Some(5)),
         ("/token", huge(), "token_response.too_large", 502, None),

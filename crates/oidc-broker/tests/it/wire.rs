@@ -181,6 +181,19 @@ async fn what_was_written_is_never_written_again() {
 }
 
 #[tokio::test]
+async fn what_is_not_http_is_no_cut_connection() {
+    for garbage in [
+        "HTTP/9.9 200 OK\r\n\r\n",
+        "SSH-2.0-OpenSSH_9\r\n",
+        "\0\0\r\n\r\n",
+    ] {
+        let server = Server::start(move |_| Then::Cut(garbage)).await;
+        let outcome = transport().send(post(&server.url("/token"))).await;
+        assert_eq!(outcome.err(), Some(TransportError::NotHttp), "{garbage:?}");
+    }
+}
+
+#[tokio::test]
 async fn where_nobody_listens_nothing_is_sent() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let url = format!("http://{}/", free.expect("an address"));

@@ -18,7 +18,7 @@ pub struct TokenReply {
     pub status: u16,
     /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// The `Retry-After` header, if it is a number of seconds.
+    /// The `Retry-After` header, as the time from now.
     pub retry_after: Option<Duration>,
     /// The whole body.
     pub body: Secret,
@@ -46,6 +46,8 @@ pub enum Unavailable {
     TooLarge,
     /// The answer is not text in UTF-8.
     NotUtf8,
+    /// The answer is not HTTP.
+    NotHttp,
     /// The request has a header that cannot be sent; nothing was.
     Unsendable,
 }
@@ -60,6 +62,7 @@ impl Unavailable {
             Self::Timeout => Reason::ProviderTimeout,
             Self::TooLarge => Reason::ResponseMalformed("token_response.too_large"),
             Self::Unsendable => Reason::RequestRefused,
+            Self::NotHttp => Reason::ResponseMalformed("token_response.not_http"),
             Self::NotUtf8 => Reason::ResponseMalformed("token_response.not_utf8"),
         }
     }

@@ -197,6 +197,11 @@ fn what_the_endpoint_says_no_to_is_told_by_kind() {
         ),
         (
             refresh(),
+            Err(Unavailable::NotHttp),
+            "token_response.not_http",
+        ),
+        (
+            refresh(),
             Err(Unavailable::Unsendable),
             "client.invalid_request",
         ),
