@@ -169,6 +169,10 @@ async fn what_http_1_would_read_otherwise_is_refused() {
             "two lengths",
             with(&[("content-length", "0"), ("content-length", "1")]),
         ),
+        (
+            "one length twice",
+            with(&[("content-length", "0"), ("content-length", "0")]),
+        ),
         ("two hosts", with(&[("host", "a"), ("host", "b")])),
         ("another host", with(&[("host", "b")])),
         ("no method", changed(":method", None)),

@@ -256,9 +256,12 @@ async fn hosts_choose_routes_without_their_port_and_case() {
     for (host, status, forwarded) in [
         ("example.test", 200, "example.test"),
         ("EXAMPLE.test:8000", 200, "EXAMPLE.test:8000"),
+        ("example.test.", 200, "example.test."),
         ("www.example.test", 200, own.as_str()),
+        ("www.example.test.:80", 200, own.as_str()),
         ("badexample.test", 404, ""),
         ("example.test.evil", 404, ""),
+        ("example.test..", 400, ""),
         ("example.test,evil", 400, ""),
         ("example.test evil", 400, ""),
     ] {

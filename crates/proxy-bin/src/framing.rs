@@ -113,9 +113,8 @@ pub(crate) fn check(
     if size > limits.headers || headers.len() > limits.header_count {
         return Err(BadRequest::Headers);
     }
-    if headers.contains_key(header::TRANSFER_ENCODING)
-        && headers.contains_key(header::CONTENT_LENGTH)
-    {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    if lengths > 1 || (lengths > 0 && headers.contains_key(header::TRANSFER_ENCODING)) {
         return Err(BadRequest::Framing);
     }
     let met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
@@ -150,7 +149,9 @@ fn host(parts: &Parts) -> Result<String, BadRequest> {
     Ok(name.to_ascii_lowercase())
 }
 
-/// The host without its port; `None` if it can be none. HTTP/1.0 alone may go without.
+/// The host without its port, and without the final dot by which the same host is written as well
+/// (RFC 3986 §3.2.2): routed on with it, it would get past a route for the host without. `None` if
+/// it can be none. HTTP/1.0 alone may go without.
 fn name_of(host: &str) -> Option<&str> {
     if let Some(address) = host.strip_prefix('[') {
         let (address, port) = address.split_once(']')?;
@@ -159,8 +160,12 @@ fn name_of(host: &str) -> Option<&str> {
     }
     let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
     let plausible = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~".contains(&byte);
-    (name.bytes().all(plausible) && (!name.is_empty() || host.is_empty()) && is_port(port))
-        .then_some(name)
+    let rooted = name.strip_suffix('.').unwrap_or(name);
+    (name.bytes().all(plausible)
+        && (!rooted.is_empty() || host.is_empty())
+        && !rooted.ends_with('.')
+        && is_port(port))
+    .then_some(rooted)
 }
 
 /// A port with its colon, or nothing.
@@ -273,6 +278,10 @@ mod tests {
             ("/", vec![("host", "Example.com:8000")], Ok("example.com")),
             ("/", vec![("host", "[::1]:8000")], Ok("[::1]")),
             ("/", vec![("host", "[::1]")], Ok("[::1]")),
+            ("/", vec![("host", "a.test.")], Ok("a.test")),
+            ("/", vec![("host", "A.test.:80")], Ok("a.test")),
+            ("/", vec![("host", "a..")], Err(BadRequest::HostMalformed)),
+            ("/", vec![("host", ".")], Err(BadRequest::HostMalformed)),
             ("http://a.test/", vec![("host", "a.test")], Ok("a.test")),
             ("http://a.test/", vec![], Ok("a.test")),
             (
@@ -344,6 +353,18 @@ mod tests {
                     &[
                         ("host", "a"),
                         ("transfer-encoding", "chunked"),
+                        ("content-length", "3"),
+                    ],
+                ),
+                None,
+                400,
+            ),
+            (
+                parts(
+                    "/",
+                    &[
+                        ("host", "a"),
+                        ("content-length", "3"),
                         ("content-length", "3"),
                     ],
                 ),

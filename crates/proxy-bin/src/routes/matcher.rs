@@ -57,6 +57,8 @@ enum HostRule {
 
 impl HostRule {
     fn of(host: &str) -> Self {
+        // What is asked for comes without the final dot, too.
+        let host = host.strip_suffix('.').unwrap_or(host);
         if let Some(suffix) = host.strip_prefix('*') {
             Self::Suffix(suffix.to_owned())
         } else if let Some(prefix) = host.strip_suffix('*') {
