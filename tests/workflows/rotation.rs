@@ -157,3 +157,39 @@ on_both!(
         assert_eq!(world.idp.token_requests().len(), 3);
     }
 );
+
+/// A world in which the client is to get the newest refresh token.
+fn telling() -> gateway_tests::WorldBuilder {
+    rotating()
+        .plugin("downstream_refresh_token_header", json!("x_newest"))
+        .plugin("downstream_access_token_header", json!("x_access_token"))
+}
+
+/// The newest token is in a refusal, and nothing else is; it is alive.
+async fn newest_in_refusal(world: World, status: u16) {
+    let old = world.john().await.refresh().to_owned();
+    let refused = world.client().get("/").refresh_token(&old).send().await;
+    let refused = refused.expect(status);
+    assert!(!refused.headers.contains_key("x-access-token"));
+    let newest = refused.header("x-newest");
+    assert_ne!(newest, old);
+    world
+        .idp
+        .refresh(newest, world.app_login())
+        .await
+        .expect("a living session");
+}
+
+on_both!(
+    the_newest_token_is_not_lost_to_a_requirement,
+    telling().plugin("scopes_required", json!(["nobody-grants-it"])),
+    |world: World| newest_in_refusal(world, 403)
+);
+
+on_both!(
+    the_newest_token_is_not_lost_to_an_upstream_that_is_away,
+    telling().config(|config| {
+        config.service("url", json!("http://127.0.0.1:1"));
+    }),
+    |world: World| newest_in_refusal(world, 502)
+);

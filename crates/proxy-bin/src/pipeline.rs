@@ -130,7 +130,11 @@ impl<'a> Exchange<'a> {
             .await
             .map_err(|error| {
                 tracing::debug!(request_id = %self.story.id, %error, "not forwarded");
-                Refusal::new(error.code(), error.status())
+                let mut refusal = Refusal::new(error.code(), error.status());
+                if let (Some(plugin), Some(granted)) = (&route.plugin, &granted) {
+                    plugin.write_newest(granted, refusal.response.headers_mut());
+                }
+                refusal
             })?;
         if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let switch = upgrade.as_ref().zip(on_upgrade);
@@ -312,6 +316,11 @@ impl<'a> Exchange<'a> {
             .authenticate(found.credential, extraction.client_arg.as_deref())
             .await
             .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
+        plugin.permit(&granted).map_err(|denial| {
+            let mut refusal = self.deny(plugin.refusals(), &denial);
+            plugin.write_newest(&granted, refusal.response.headers_mut());
+            refusal
+        })?;
         Ok((Some(granted), body))
     }
 

@@ -46,6 +46,12 @@ impl Injection {
         &self.target
     }
 
+    /// Whether it carries the newest refresh token.
+    #[must_use]
+    pub(crate) fn is_of_refresh_token(&self) -> bool {
+        self.carried == Carried::Refresh
+    }
+
     /// Writes it, in place of whatever stood there; removes it if there is nothing to write.
     pub(crate) fn write(&self, granted: &Granted, headers: &mut HeaderMap) {
         let secret = match self.carried {

@@ -107,7 +107,7 @@ impl Plugin {
             .map(|injection| &injection.target().name)
     }
 
-    /// Trades a credential, and holds what it gave to what is required.
+    /// Trades a credential. What it gave is still to be held to what is required.
     ///
     /// # Errors
     /// With the reason for which the request is refused.
@@ -116,12 +116,17 @@ impl Plugin {
         credential: Credential,
         client_arg: Option<&str>,
     ) -> Result<Arc<Granted>, Denial> {
-        let granted = self
-            .broker
+        self.broker
             .grant(&self.policy, credential, client_arg)
-            .await?;
-        self.policy.requirements.check(&granted)?;
-        Ok(granted)
+            .await
+    }
+
+    /// Holds what a credential gave to what is required.
+    ///
+    /// # Errors
+    /// With what is missing.
+    pub(crate) fn permit(&self, granted: &Granted) -> Result<(), Denial> {
+        self.policy.requirements.check(granted)
     }
 
     /// Finds out how a credential would be traded, without calling the token endpoint.
@@ -148,6 +153,15 @@ impl Plugin {
     /// Writes what the client is to get.
     pub(crate) fn write_downstream(&self, granted: &Granted, headers: &mut HeaderMap) {
         for injection in &self.downstream {
+            injection.write(granted, headers);
+        }
+    }
+
+    /// Writes the newest refresh token where the client is to get it, into a refusal: the one that
+    /// it presented may be spent, and this is the only answer that it gets.
+    pub(crate) fn write_newest(&self, granted: &Granted, headers: &mut HeaderMap) {
+        let carried = self.downstream.iter();
+        for injection in carried.filter(|injection| injection.is_of_refresh_token()) {
             injection.write(granted, headers);
         }
     }

@@ -224,6 +224,7 @@ impl Explanation<'_> {
         };
         step(4, IDP, "authenticated the client and took the credential");
         received(&granted);
+        plugin.permit(&granted).map_err(|denial| refused(&denial))?;
         step(
             6,
             GATEWAY,
