@@ -55,3 +55,31 @@ on_both!(
         assert_eq!(world.idp.count(Endpoint::Token), 0);
     }
 );
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_that_keeps_nothing_is_served_nothing_that_another_keeps() {
+    let world = World::app()
+        .config(|config| {
+            let service = &mut config.value()["services"][0];
+            let keeping = service["plugins"].clone();
+            let mut forgetting = keeping.clone();
+            forgetting[0]["config"]["cache_tokens"] = json!(false);
+            service["routes"] = json!([
+                {"name": "keeping", "paths": ["/keeping"], "plugins": keeping},
+                {"name": "forgetting", "paths": ["/forgetting"], "plugins": forgetting},
+            ]);
+        })
+        .embedded()
+        .await;
+    for (path, logins) in [
+        ("/keeping", 1),
+        ("/keeping", 1),
+        ("/forgetting", 2),
+        ("/forgetting", 3),
+        ("/keeping", 3),
+    ] {
+        let request = world.client().get(path).basic("john", "doe");
+        request.send().await.expect(200);
+        assert_eq!(world.idp.count(Endpoint::Token), logins, "{path}");
+    }
+}

@@ -171,9 +171,9 @@ impl Grant {
     /// The fingerprint of a credential in the context of this grant: two grants meet in one
     /// flight exactly if they would ask the same of the same endpoint.
     ///
-    /// How the client authenticates is no part of it, nor is a scope or a salt where a refresh
-    /// token is traded, with which no scope is sent: two routes that differ in these alone must
-    /// not both send the one token that they are given.
+    /// How the client authenticates is no part of it, nor is a scope, a salt or how long results
+    /// are kept where a refresh token is traded, with which no scope is sent: two routes that
+    /// differ in these alone must not both send the one token that they are given.
     fn key(
         &self,
         credential: &Credential,
@@ -205,8 +205,11 @@ impl Grant {
                 client_secret: secret,
             } => {
                 let salt = policy.cache_salt.as_ref().map_or("", Secret::expose);
+                // Where less is kept, nothing is served that was kept for longer elsewhere.
+                let kept = (policy.cache_tokens, policy.cache_ttl, policy.cache_ttl_max);
                 hash.list(policy.scopes.iter().map(String::as_bytes))
                     .part(salt.as_bytes())
+                    .part(format!("{kept:?}").as_bytes())
                     .part(name.as_bytes())
                     .part(secret.expose().as_bytes());
             }
