@@ -213,3 +213,17 @@ async fn refusals_before_parsing_are_counted_like_others() {
         site.wait_for_metric(&name, 1.0).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_web_page_rotates_keys() {
+    let world = World::seed().embedded().await;
+    let admin = world.gateway.admin();
+    let path = "/openid-connect/jwks";
+    let before = key_ids(&admin.get(path).send().await.expect(200));
+    for origin in ["http://evil.test", "null", "http://localhost:8001"] {
+        let request = admin.request("DELETE", path).header("Origin", origin);
+        request.send().await.expect(403);
+    }
+    let read = admin.get(path).header("Origin", "http://evil.test");
+    assert_eq!(key_ids(&read.send().await.expect(200)), before);
+}

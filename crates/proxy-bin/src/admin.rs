@@ -68,7 +68,11 @@ impl Admin {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 let service = service_fn(move |request: Request<Incoming>| {
-                    let answer = answer(&shared, request.method(), request.uri().path());
+                    let answer = if is_from_a_page(&request) {
+                        with_json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}))
+                    } else {
+                        answer(&shared, request.method(), request.uri().path())
+                    };
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 let serving = http1::Builder::new()
@@ -82,6 +86,12 @@ impl Admin {
             });
         }
     }
+}
+
+/// Whether a web page would change something here. No page of ours does, and a browser lets any
+/// page whose name has come to mean this address do so: it names itself in `Origin`.
+fn is_from_a_page<B>(request: &Request<B>) -> bool {
+    !request.method().is_safe() && request.headers().contains_key(header::ORIGIN)
 }
 
 fn answer(shared: &Shared, method: &Method, path: &str) -> Answer {
