@@ -49,6 +49,10 @@ pub enum DiscoveryError {
     /// An endpoint is not an `https` or `http` URL.
     #[error("an endpoint of the discovery document is not an http(s) URL")]
     EndpointNotHttp,
+    /// An endpoint is `http`, and the document came by `https` (OIDC Discovery §3): secrets and keys
+    /// would go in the clear.
+    #[error("an endpoint of the discovery document is http, and the issuer https")]
+    EndpointNotHttps,
     /// It is another issuer's (OIDC Discovery §4.3).
     #[error("the discovery document is another issuer's")]
     IssuerMismatch,
@@ -62,6 +66,7 @@ impl DiscoveryError {
             Self::Malformed => Reason::DiscoveryMalformed("discovery.malformed"),
             Self::DuplicateMember => Reason::DiscoveryMalformed("discovery.duplicate_member"),
             Self::EndpointNotHttp => Reason::DiscoveryMalformed("discovery.endpoint_not_http"),
+            Self::EndpointNotHttps => Reason::DiscoveryMalformed("discovery.endpoint_not_https"),
             Self::IssuerMismatch => Reason::DiscoveryIssuerMismatch,
         }
     }
@@ -105,9 +110,13 @@ impl ProviderMetadata {
                 document.userinfo_endpoint.as_ref(),
             ])
             .flatten();
+        let secure = Url::parse(issuer).is_ok_and(|issuer| issuer.scheme() == "https");
         for url in endpoints {
             if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
                 return Err(DiscoveryError::EndpointNotHttp);
+            }
+            if secure && url.scheme() != "https" {
+                return Err(DiscoveryError::EndpointNotHttps);
             }
         }
         Ok(Self {
@@ -163,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_document_is_told_apart() {
-        let cases: [(Vec<u8>, DiscoveryError); 8] = [
+        let cases: [(Vec<u8>, DiscoveryError); 10] = [
             (
                 document(|d| d["issuer"] = "https://idp.test/realms/Kong".into()),
                 DiscoveryError::IssuerMismatch,
@@ -183,6 +192,14 @@ mod tests {
             (
                 document(|d| d["jwks_uri"] = "file:///etc/passwd".into()),
                 DiscoveryError::EndpointNotHttp,
+            ),
+            (
+                document(|d| d["jwks_uri"] = "http://idp.test/certs".into()),
+                DiscoveryError::EndpointNotHttps,
+            ),
+            (
+                document(|d| d["userinfo_endpoint"] = "HTTP://idp.test/me".into()),
+                DiscoveryError::EndpointNotHttps,
             ),
             (b"<html>".to_vec(), DiscoveryError::Malformed),
             (b"\xef\xbb\xbf{}".to_vec(), DiscoveryError::Malformed),
