@@ -452,3 +452,29 @@ fn what_would_narrow_a_route_or_a_plugin_is_not_silently_ignored() {
         [""; 0]
     );
 }
+
+#[test]
+fn no_duration_is_longer_than_a_clock_can_count() {
+    let century = Duration::from_secs(100 * 365 * 86_400);
+    for huge in ["1.0e22", "18446744073709551615", "1000y"] {
+        let text = with_plugin(&format!("{LEAST}timeout: {huge}"));
+        let gateway = config::from_yaml(&text).expect("no problem");
+        let plugin = gateway.routes[0].plugin.as_ref().expect("a plugin");
+        assert_eq!(plugin.timeout, century, "{huge}");
+    }
+}
+
+#[test]
+fn no_password_of_a_url_is_printed() {
+    for text in [
+        with_plugin(&LEAST.replace("://idp", "://john:canary@idp")),
+        with_plugin(&format!(
+            "{LEAST}token_endpoint: https://john:canary@idp:99999/"
+        )),
+        with_plugin(LEAST).replace("127.0.0.1:9080", "john:canary@host:99999"),
+    ] {
+        let problems = problems(&text);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(!problems[0].contains("canary"), "{problems:?}");
+    }
+}

@@ -219,7 +219,8 @@ fn provider(s: &mut Section<'_>) -> Option<Provider> {
             provider.jwks_uri = jwks;
             Some(provider)
         }
-        Err(error) => issuer.problem(format!("{text:?} cannot be an issuer: {error}")),
+        // Not as it was written: there may be a password in it.
+        Err(error) => issuer.problem(format!("cannot be an issuer: {error}")),
     }
 }
 

@@ -179,7 +179,10 @@ impl<'a> Item<'a> {
             },
             _ => return self.misfit("a duration such as 30s"),
         };
+        // A century is for ever, and no clock overflows that it is added to.
+        const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
         duration
+            .map(|duration| duration.min(LONGEST))
             .or_else(|| self.problem("expected a duration such as 500ms, 30s or 1h, not negative"))
     }
 
@@ -237,7 +240,8 @@ impl<'a> Item<'a> {
 
     pub(super) fn url(&self) -> Option<url::Url> {
         let (text, elsewhere) = self.resolved()?;
-        let shown = if elsewhere {
+        // What stands before an @ may be a password.
+        let shown = if elsewhere || text.contains('@') {
             String::new()
         } else {
             format!("{text:?} ")
