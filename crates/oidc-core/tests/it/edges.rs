@@ -459,6 +459,8 @@ fn nothing_that_is_secret_is_in_debug_output() {
         "{ended:?} {:?}",
         flight.memory(&fingerprints()).remember(&ended, at(0))
     );
+    // The key's name is another each time, and may have a short canary in it by chance.
+    let printed = printed.replace(KEY.kid().expect("named"), "");
     for canary in canaries {
         assert!(!printed.contains(canary), "{canary}: {printed}");
     }
