@@ -83,3 +83,24 @@ async fn a_route_that_keeps_nothing_is_served_nothing_that_another_keeps() {
         assert_eq!(world.idp.count(Endpoint::Token), logins, "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_by_an_unchecked_certificate_is_not_served_where_they_are_checked() {
+    let world = World::app()
+        .config(|config| {
+            let mut other = config.value()["services"][0].clone();
+            other["name"] = json!("unchecked");
+            other["routes"] = json!([{"name": "unchecked", "paths": ["/unchecked"]}]);
+            other["plugins"][0]["config"]["ssl_verify"] = json!(false);
+            let services = config.value()["services"].as_array_mut();
+            services.expect("services").push(other);
+        })
+        .embedded()
+        .await;
+    let client = world.client();
+    for (target, calls) in [("/unchecked", 1), ("/unchecked", 1), ("/", 2), ("/", 2)] {
+        let answer = client.get(target).basic("john", "doe").send().await;
+        answer.expect(200);
+        assert_eq!(world.idp.count(Endpoint::Token), calls, "{target}");
+    }
+}

@@ -54,11 +54,14 @@ pub enum BrokersError {
 /// All brokers, by their settings.
 ///
 /// They share one memory, and pass it on to the brokers of the next configuration: two that were
-/// given the same refresh token would otherwise both send it.
+/// given the same refresh token would otherwise both send it. Those that do not check the
+/// provider's certificate have a memory of their own: what somebody in between could have answered
+/// must not be served where certificates are checked.
 #[derive(Clone, Default)]
 pub(crate) struct Brokers {
-    /// Kept for its memory, whether or not a plugin uses it.
-    first: Option<Broker>,
+    /// One for each of the two memories, by whether certificates are checked; kept for its memory,
+    /// whether or not a plugin uses it.
+    first: [Option<Broker>; 2],
     by_settings: Vec<(BrokerSettings, Broker)>,
 }
 
@@ -96,11 +99,12 @@ impl Brokers {
             .documents(documents)
             .discovery_headers(settings.discovery_headers.clone())
             .timeout(settings.timeout);
-        if let Some(first) = &self.first {
+        let first = &mut self.first[usize::from(settings.verify)];
+        if let Some(first) = first {
             builder = builder.share_memory_with(first);
         }
         let broker = builder.build()?;
-        self.first.get_or_insert_with(|| broker.clone());
+        first.get_or_insert_with(|| broker.clone());
         self.by_settings.push((settings.clone(), broker.clone()));
         Ok(broker)
     }

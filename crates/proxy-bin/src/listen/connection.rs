@@ -158,6 +158,9 @@ pub(super) async fn serve(
 /// RFC 9113 §3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Between two looks at a client that has sent a part of the preface of HTTP/2.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
 /// Whether a client without TLS begins with the preface of HTTP/2; `None` if it does not begin.
 async fn begins_http2(stream: &TcpStream, idle: Duration, patience: Duration) -> Option<bool> {
     let mut begun = [0; PREFACE.len()];
@@ -166,13 +169,18 @@ async fn begins_http2(stream: &TcpStream, idle: Duration, patience: Duration) ->
         return None;
     }
     let whole = async {
+        let mut pause = Duration::from_millis(5);
         loop {
             match stream.peek(&mut begun).await {
                 Ok(0) | Err(_) => return false,
                 Ok(count) if begun[..count] != PREFACE[..count] => return false,
                 Ok(count) if count == PREFACE.len() => return true,
-                // A part of it: what was seen is seen again at once, so a pause is due.
-                Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                // A part of it: what was seen is seen again at once, so a pause is due, and a
+                // longer one each time.
+                Ok(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
             }
         }
     };
