@@ -7,10 +7,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::workspace::{find, is_root, program, succeeds, target};
+use crate::workspace::{find, is_root, output, program, succeeds, target};
 
 /// How long an engine may take until it answers, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the removal of a container may take after its test has ended.
+const REMOVAL: Duration = Duration::from_secs(15);
+
+/// The containers that tests start.
+const OURS: &str = "label=org.testcontainers.managed-by=testcontainers";
 
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(200);
@@ -105,9 +111,22 @@ impl Engine {
     }
 }
 
+/// Waits until no test's container is there: it is removed a moment after the test has ended, and
+/// would be left behind by an engine that is gone by then.
+fn wait_for_containers() {
+    let deadline = Instant::now() + REMOVAL;
+    while Instant::now() < deadline {
+        match output(docker().args(["ps", "--all", "--quiet", "--filter", OURS])) {
+            Ok(running) if !running.is_empty() => sleep(POLL),
+            _ => return,
+        }
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         let Some(daemon) = &mut self.ours else { return };
+        wait_for_containers();
         succeeds(program("kill").args(["-TERM", &daemon.id().to_string()]));
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
