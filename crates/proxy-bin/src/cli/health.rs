@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::fail;
 use crate::config;
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -19,7 +18,8 @@ pub(super) fn run(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match ask(reachable(gateway.settings.admin_listen)) {
+    let address = reachable(gateway.settings.admin_listen);
+    match ask(address) {
         Ok(status) if status.contains(" 200 ") => {
             println!("ready");
             ExitCode::SUCCESS
@@ -28,7 +28,10 @@ pub(super) fn run(file: &Path) -> ExitCode {
             eprintln!("oidc-proxy: not ready: {}", status.trim());
             ExitCode::FAILURE
         }
-        Err(error) => fail(&error),
+        Err(error) => {
+            eprintln!("oidc-proxy: no answer from gateway.admin_listen, {address}: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
