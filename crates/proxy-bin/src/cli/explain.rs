@@ -198,11 +198,12 @@ impl Explanation<'_> {
             })?;
         planned(plugin, &dry);
         if !self.run {
-            step(
-                4,
-                IDP,
-                "not asked: --run would, and would use up a rotating refresh token",
-            );
+            let spared = if dry.grant().kind() == CredentialKind::RefreshToken {
+                "not asked: --run would, and would use up a rotating refresh token"
+            } else {
+                "not asked: --run would"
+            };
+            step(4, IDP, spared);
             step(5, FROM_IDP, "");
             step(
                 6,
