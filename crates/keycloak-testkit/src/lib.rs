@@ -52,6 +52,7 @@ mod http_client;
 mod keycloak;
 pub mod keys;
 mod kind;
+pub mod pki;
 mod provider;
 mod random;
 mod realm;
