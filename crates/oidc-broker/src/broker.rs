@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy};
+use oidc_core::client::choose;
 use oidc_core::flight::Entered;
 use oidc_core::grant::{
-    AwaitFlight, AwaitMetadata, Ended, Grant, GrantPolicy, Granted, Moment, Step,
+    AwaitFlight, AwaitMetadata, Ended, Grant, GrantPolicy, Granted, Moment, Step, TokenTypeHint,
 };
 use oidc_core::provider::{DiscoveryError, ProviderMetadata};
 use oidc_core::rotation::Recall;
-use oidc_core::{Credential, Denial, FingerprintKey, Reason};
+use oidc_core::{Credential, Denial, FingerprintKey, Reason, Secret};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -197,26 +198,73 @@ impl Broker {
         client_arg: Option<&str>,
     ) -> Result<Arc<Granted>, Denial> {
         let deadline = Instant::now() + self.timeout;
-        let mut step = Grant::start(Arc::clone(policy), credential, client_arg);
+        self.shared
+            .grant(policy, credential, client_arg, deadline)
+            .await
+    }
+
+    /// Finds out what else the policy asks for of what a credential gave: introspection of a
+    /// verified token, an exchange for another, the user's information. Each is shared and
+    /// remembered like a grant.
+    ///
+    /// # Errors
+    /// With the reason for which the credential, or what belongs to it, is refused.
+    pub async fn complete(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        mut granted: Arc<Granted>,
+    ) -> Result<Arc<Granted>, Denial> {
+        let Some(mut credential) = policy.further(&granted) else {
+            return Ok(granted);
+        };
+        let deadline = Instant::now() + self.timeout;
         loop {
-            step = match step {
-                Step::Metadata(state) => self.shared.find_metadata(state, deadline).await,
-                Step::Flight(state) => match self.shared.enter(state, deadline)? {
-                    Flight::On(step) => step,
-                    Flight::Shared(state, mut handle) => {
-                        let landed = timeout_at(deadline, handle.wait_for(Option::is_some)).await;
-                        let outcome = match landed {
-                            Ok(Ok(outcome)) => outcome.clone(),
-                            // The leader is gone without a word, which only a panic can do.
-                            Ok(Err(_)) => Some(Err(Reason::ProviderCut.into())),
-                            Err(_) => Some(Err(Reason::ProviderTimeout.into())),
-                        };
-                        state.landed(outcome.unwrap_or_else(|| Err(Reason::ProviderCut.into())))
-                    }
-                },
-                step => return self.shared.finish_grant(step, deadline).await.result,
+            let kind = credential.kind();
+            let client = granted.client_id().to_owned();
+            let found = self
+                .shared
+                .grant(policy, credential, Some(&client), deadline)
+                .await;
+            granted = Arc::new(match found {
+                Ok(further) => granted.with(&further)?,
+                Err(denial) => granted.without(kind, denial)?,
+            });
+            credential = match policy.further(&granted) {
+                Some(next) => next,
+                None => return Ok(granted),
             };
         }
+    }
+
+    /// Tells the provider that a token is not needed any more (RFC 7009). `client_id` names the
+    /// client that it was issued to; the policy's first is taken for any other name.
+    ///
+    /// # Errors
+    /// If the provider did not revoke it.
+    pub async fn revoke(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        client_id: &str,
+        token: &Secret,
+        hint: TokenTypeHint,
+    ) -> Result<(), Denial> {
+        let deadline = Instant::now() + self.timeout;
+        let chosen = choose(&policy.clients, Some(client_id), None);
+        let client = chosen.ok_or(Denial::new(Reason::ClientRefused))?.client;
+        let url = policy.provider.discovery_url();
+        let metadata = match timeout_at(deadline, self.shared.metadata.get(url)).await {
+            Ok(Ok(metadata)) => metadata,
+            Ok(Err(CacheError::Parse(error))) => return Err(error.reason().into()),
+            Ok(Err(CacheError::Fetch(error))) => return Err(away(error)),
+            Err(_) => return Err(Reason::ProviderTimeout.into()),
+        };
+        let moment = Moment {
+            now: (self.shared.clock)(),
+            random: random().map_err(|_| Denial::new(Reason::AssertionFailed))?,
+        };
+        let request = policy.revocation(&metadata, client, token, hint, moment)?;
+        let reply = self.shared.ask(&request, deadline).await;
+        policy.revoked(client, token, reply)
     }
 
     /// Finds out how a grant would be run, and stops before the token endpoint.
@@ -300,35 +348,63 @@ enum Flight {
 }
 
 impl Shared {
+    /// One grant, from its beginning to its end.
+    async fn grant(
+        self: &Arc<Self>,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Arc<Granted>, Denial> {
+        let mut step = Grant::start(Arc::clone(policy), credential, client_arg);
+        loop {
+            step = match step {
+                Step::Metadata(state) => self.find_metadata(state, deadline).await,
+                Step::Flight(state) if !state.is_shared() => {
+                    return self.verify_alone(state, deadline).await.result;
+                }
+                Step::Flight(state) => match self.enter(state, deadline)? {
+                    Flight::On(step) => step,
+                    Flight::Shared(state, mut handle) => {
+                        let landed = timeout_at(deadline, handle.wait_for(Option::is_some)).await;
+                        let outcome = match landed {
+                            Ok(Ok(outcome)) => outcome.clone(),
+                            // The leader is gone without a word, which only a panic can do.
+                            Ok(Err(_)) => Some(Err(Reason::ProviderCut.into())),
+                            Err(_) => Some(Err(Reason::ProviderTimeout.into())),
+                        };
+                        state.landed(outcome.unwrap_or_else(|| Err(Reason::ProviderCut.into())))
+                    }
+                },
+                step => return self.finish_grant(step, deadline).await.result,
+            };
+        }
+    }
+
     async fn find_metadata(&self, state: AwaitMetadata, deadline: Instant) -> Step {
         let found = timeout_at(deadline, self.metadata.get(state.discovery_url())).await;
         match found {
             Ok(Ok(metadata)) => state.found(metadata, &self.fingerprints),
             Ok(Err(CacheError::Parse(error))) => state.malformed(error),
             Ok(Err(CacheError::Fetch(error))) => {
-                let (reason, retry_after) = match error {
-                    FetchError::Unreachable => (Reason::ProviderUnreachable, None),
-                    FetchError::Cut => (Reason::ProviderCut, None),
-                    FetchError::Timeout => (Reason::ProviderTimeout, None),
-                    FetchError::Redirected => (Reason::Redirected, None),
-                    FetchError::Status { code, retry_after } => match code {
-                        429 => (Reason::ProviderBusy, retry_after),
-                        500.. => (Reason::ProviderError, retry_after),
-                        _ => (
-                            Reason::DiscoveryMalformed("discovery.unexpected_status"),
-                            None,
-                        ),
-                    },
-                    FetchError::TooLarge => {
-                        (Reason::DiscoveryMalformed("discovery.too_large"), None)
-                    }
-                    FetchError::NotHttp => (Reason::DiscoveryMalformed("discovery.not_http"), None),
-                    _ => (Reason::ProviderCut, None),
-                };
-                state.unavailable(reason, retry_after)
+                let away = away(error);
+                state.unavailable(away.reason(), away.retry_after())
             }
             Err(_) => state.unavailable(Reason::ProviderTimeout, None),
         }
+    }
+
+    /// Verifies a token with the keys at hand, in the caller's own task, unless it has been before.
+    async fn verify_alone(&self, state: AwaitFlight, deadline: Instant) -> Ended {
+        let now = (self.clock)();
+        if let Some(granted) = self.memory.served(&state.key(), now) {
+            return self.finish_grant(state.landed(Ok(granted)), deadline).await;
+        }
+        let (key, plan) = (state.key(), state.memory(&self.fingerprints));
+        let ended = self.finish_grant(state.alone(now), deadline).await;
+        let now = (self.clock)();
+        self.memory.keep(key, plan.remember(&ended, now), now);
+        ended
     }
 
     fn enter(self: &Arc<Self>, state: AwaitFlight, deadline: Instant) -> Result<Flight, Denial> {
@@ -372,4 +448,26 @@ impl Shared {
             (Entered::Full, _) => Flight::On(state.full()),
         })
     }
+}
+
+/// Why there is no discovery document.
+fn away(error: FetchError) -> Denial {
+    let (reason, retry_after) = match error {
+        FetchError::Unreachable => (Reason::ProviderUnreachable, None),
+        FetchError::Cut => (Reason::ProviderCut, None),
+        FetchError::Timeout => (Reason::ProviderTimeout, None),
+        FetchError::Redirected => (Reason::Redirected, None),
+        FetchError::Status { code, retry_after } => match code {
+            429 => (Reason::ProviderBusy, retry_after),
+            500.. => (Reason::ProviderError, retry_after),
+            _ => (
+                Reason::DiscoveryMalformed("discovery.unexpected_status"),
+                None,
+            ),
+        },
+        FetchError::TooLarge => (Reason::DiscoveryMalformed("discovery.too_large"), None),
+        FetchError::NotHttp => (Reason::DiscoveryMalformed("discovery.not_http"), None),
+        _ => (Reason::ProviderCut, None),
+    };
+    Denial::new(reason).with_retry_after(retry_after)
 }

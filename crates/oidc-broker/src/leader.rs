@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jwks_cache::{CacheError, FetchError};
-use oidc_core::grant::{AwaitKeys, AwaitToken, Ended, MemoryPlan, Step, TokenReply, Unavailable};
+use oidc_core::grant::{
+    AwaitKeys, AwaitReply, Ended, MemoryPlan, ProviderReply, ProviderRequest, Step, Unavailable,
+};
 use oidc_core::jose::KeySet;
 use oidc_core::provider::shown;
 use oidc_core::{Fingerprint, Reason, Secret};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
+use url::Url;
 
 use crate::broker::Shared;
 use crate::memory::Outcome;
@@ -54,10 +57,10 @@ impl Shared {
         mut step: Step,
         deadline: tokio::time::Instant,
     ) -> Ended {
-        let mut tried = None;
+        let mut tried = Tried::default();
         loop {
             step = match step {
-                Step::Token(state) => self.call_token(state, deadline).await,
+                Step::Call(state) => self.call(state, deadline).await,
                 Step::Keys(state) => self.find_keys(state, &mut tried, deadline).await,
                 Step::Done(ended) => return ended,
                 // Neither follows on a token request.
@@ -68,35 +71,48 @@ impl Shared {
         }
     }
 
-    async fn call_token(&self, state: AwaitToken, deadline: tokio::time::Instant) -> Step {
-        let request = state.request();
-        let mut builder = http::Request::post(request.url().as_str());
+    async fn call(&self, state: AwaitReply, deadline: tokio::time::Instant) -> Step {
+        let grant = state.grant();
+        tracing::debug!(
+            endpoint = %shown(state.request().url()),
+            grant = %grant.kind(),
+            client_id = grant.client().id(),
+            "calling the provider"
+        );
+        let reply = self.ask(state.request(), deadline).await;
+        state.answered(reply, (self.clock)())
+    }
+
+    /// Sends a request, once, and takes what comes for it.
+    pub(crate) async fn ask(
+        &self,
+        request: &ProviderRequest,
+        deadline: tokio::time::Instant,
+    ) -> Result<ProviderReply, Unavailable> {
+        let mut builder = match request.body() {
+            Some(_) => http::Request::post(request.url().as_str()),
+            None => http::Request::get(request.url().as_str()),
+        };
         for (name, value) in request.headers() {
-            let mut value = match http::HeaderValue::from_str(value.expose()) {
-                Ok(value) => value,
-                Err(_) => return state.answered(Err(Unavailable::Unsendable), (self.clock)()),
-            };
+            let mut value =
+                http::HeaderValue::from_str(value.expose()).map_err(|_| Unavailable::Unsendable)?;
             value.set_sensitive(true);
             builder = builder.header(name.as_str(), value);
         }
-        let Ok(message) = builder.body(request.body().clone()) else {
-            return state.answered(Err(Unavailable::Unsendable), (self.clock)());
-        };
+        let body = request.body().cloned();
+        let message = builder
+            .body(body.unwrap_or_else(|| Secret::new("")))
+            .map_err(|_| Unavailable::Unsendable)?;
         let begun = Instant::now();
         let answer = timeout_at(deadline, self.transport.send(message)).await;
         let status = match &answer {
             Ok(Ok(response)) => Some(response.status.as_u16()),
             _ => None,
         };
-        self.observer.called("token", begun.elapsed(), status);
-        tracing::debug!(
-            endpoint = %shown(request.url()),
-            grant = %state.grant().kind(),
-            client_id = state.grant().client().id(),
-            status,
-            "called the token endpoint"
-        );
-        let reply = match answer {
+        self.observer
+            .called(request.endpoint().name(), begun.elapsed(), status);
+        tracing::debug!(endpoint = %shown(request.url()), status, "called the provider");
+        match answer {
             Err(_) => Err(Unavailable::Timeout),
             Ok(Err(TransportError::Unreachable)) => Err(Unavailable::Unreachable),
             Ok(Err(TransportError::Cut)) => Err(Unavailable::Cut),
@@ -109,7 +125,7 @@ impl Shared {
                     .map(str::to_owned);
                 match String::from_utf8(response.body) {
                     Err(_) if response.status.is_success() => Err(Unavailable::NotUtf8),
-                    body => Ok(TokenReply {
+                    body => Ok(ProviderReply {
                         status: response.status.as_u16(),
                         content_type,
                         retry_after,
@@ -117,25 +133,32 @@ impl Shared {
                     }),
                 }
             }
-        };
-        state.answered(reply, (self.clock)())
+        }
     }
 
     async fn find_keys(
         &self,
         state: AwaitKeys,
-        tried: &mut Option<Arc<KeySet>>,
+        tried: &mut Tried,
         deadline: tokio::time::Instant,
     ) -> Step {
         let uri = state.jwks_uri();
         let wanted: Vec<&str> = state.wanted().iter().map(String::as_str).collect();
-        let found = match tried.take().filter(|_| state.wants_newer()) {
-            Some(tried) => timeout_at(deadline, self.jwks.newer(uri, &tried)).await,
+        let before = if state.wants_newer() {
+            tried.0.iter().find(|(other, _)| other == uri)
+        } else {
+            None
+        };
+        let found = match before {
+            Some((_, tried)) => timeout_at(deadline, self.jwks.newer(uri, tried)).await,
             None => timeout_at(deadline, self.jwks.keys(uri, &wanted)).await,
         };
         let error = match found {
             Ok(Ok(keys)) => {
-                *tried = Some(Arc::clone(&keys));
+                // What is served from memory asks once, and does not come back for newer ones.
+                if !state.serves_known() && before.is_none() {
+                    tried.0.push((uri.clone(), Arc::clone(&keys)));
+                }
                 return state.found(&keys, (self.clock)());
             }
             Ok(Err(error)) => error,
@@ -153,3 +176,7 @@ impl Shared {
         }
     }
 }
+
+/// The key sets that did not verify a grant's tokens: newer ones are wanted than these.
+#[derive(Default)]
+struct Tried(Vec<(Url, Arc<KeySet>)>);

@@ -77,6 +77,18 @@ impl Memory {
         }
     }
 
+    /// A result that is served again, without a flight.
+    pub(crate) fn served(&self, key: &Fingerprint, now: UnixTime) -> Option<Arc<Granted>> {
+        self.shard(key).served(key, now)
+    }
+
+    /// Remembers what came of a grant that needed no flight.
+    pub(crate) fn keep(&self, key: Fingerprint, remember: Remember, now: UnixTime) {
+        if let Some(remembered) = remember.flight {
+            self.shard(&key).keep(key, remembered, now);
+        }
+    }
+
     /// What is remembered, without entering.
     pub(crate) fn remembered(&self, key: &Fingerprint) -> Option<Remembered> {
         self.shard(key).remembered(key).cloned()

@@ -23,6 +23,7 @@ fn verify(criterion: &mut Criterion) {
     let policy = AccessTokenPolicy {
         issuers: vec![ISSUER.to_owned()],
         algorithms: AlgorithmSet::default(),
+        typ: None,
         leeway: Duration::ZERO,
         verify_signature: true,
         verify_claims: true,

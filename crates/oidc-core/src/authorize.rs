@@ -106,7 +106,7 @@ impl Requirements {
 }
 
 /// Whether a word list, an array or a scalar holds this word. Asked for every request.
-fn holds(value: &Value, word: &str) -> bool {
+pub(crate) fn holds(value: &Value, word: &str) -> bool {
     match value {
         Value::String(text) => text.split_ascii_whitespace().any(|have| have == word),
         Value::Array(items) => items.iter().any(|item| match item {

@@ -32,6 +32,11 @@ pub enum Challenge {
     InvalidToken,
     /// With `error="insufficient_scope"`: the token is good and does not suffice.
     InsufficientScope,
+    /// `DPoP error="invalid_dpop_proof"`: the proof of possession is refused (RFC 9449 §7.1).
+    InvalidDpopProof,
+    /// `DPoP error="use_dpop_nonce"`: a proof with the nonce of this answer is wanted
+    /// (RFC 9449 §9).
+    UseDpopNonce,
 }
 
 /// Why a request is refused: one cause a variant, with a stable code.
@@ -54,6 +59,18 @@ pub enum Reason {
     /// The provider refused the caller's own client id or secret.
     ClientCredentialsRefused,
 
+    /// The access token that the caller presented is refused; the code says why.
+    AccessTokenRefused(&'static str),
+    /// The caller did not prove that the token is its own, by a certificate (RFC 8705 §3) or by a
+    /// key (RFC 9449 §7); the code says how it failed.
+    PossessionUnproven(&'static str),
+    /// The caller's proof of possession is refused (RFC 9449 §4.3); the code says why.
+    ProofRefused(&'static str),
+    /// A proof of possession with a fresh nonce is wanted (RFC 9449 §9).
+    ProofNonceWanted,
+    /// The provider does not exchange this token for the one that is wanted (RFC 8693 §2.2.2).
+    ExchangeRefused,
+
     /// The verified token lacks a required scope.
     ScopeMissing,
     /// The verified token is not for a required audience.
@@ -62,6 +79,14 @@ pub enum Reason {
     RoleMissing,
     /// The verified token lacks a required group.
     GroupMissing,
+    /// The verified token holds a claim that is forbidden.
+    ClaimForbidden,
+    /// The verified token is of no consumer that is known.
+    ConsumerUnknown,
+    /// The verified token is of no consumer group that is known.
+    ConsumerGroupUnknown,
+    /// The caller's groups are not allowed (the `acl` plugin).
+    GroupNotAllowed,
     /// The token is opaque, so that a required claim cannot be seen in it.
     ClaimsUnavailable,
 
@@ -180,6 +205,28 @@ impl Reason {
                 Challenge::Plain,
             ),
 
+            Self::AccessTokenRefused(code) | Self::PossessionUnproven(code) => {
+                (code, Fault::Caller, UNAUTHORIZED, Challenge::InvalidToken)
+            }
+            Self::ProofRefused(code) => (
+                code,
+                Fault::Caller,
+                UNAUTHORIZED,
+                Challenge::InvalidDpopProof,
+            ),
+            Self::ProofNonceWanted => (
+                "dpop.nonce_wanted",
+                Fault::Caller,
+                UNAUTHORIZED,
+                Challenge::UseDpopNonce,
+            ),
+            Self::ExchangeRefused => (
+                "token_exchange.refused",
+                Fault::Caller,
+                FORBIDDEN,
+                Challenge::InsufficientScope,
+            ),
+
             Self::ScopeMissing => (
                 "authorization.scope_missing",
                 Fault::Caller,
@@ -203,6 +250,30 @@ impl Reason {
                 Fault::Caller,
                 FORBIDDEN,
                 Challenge::InsufficientScope,
+            ),
+            Self::ClaimForbidden => (
+                "authorization.claim_forbidden",
+                Fault::Caller,
+                FORBIDDEN,
+                Challenge::InsufficientScope,
+            ),
+            Self::ConsumerUnknown => (
+                "authorization.consumer_unknown",
+                Fault::Caller,
+                FORBIDDEN,
+                Challenge::InsufficientScope,
+            ),
+            Self::ConsumerGroupUnknown => (
+                "authorization.consumer_group_unknown",
+                Fault::Caller,
+                UNAUTHORIZED,
+                Challenge::Plain,
+            ),
+            Self::GroupNotAllowed => (
+                "acl.group_not_allowed",
+                Fault::Caller,
+                FORBIDDEN,
+                Challenge::None,
             ),
             Self::ClaimsUnavailable => (
                 "authorization.claims_unavailable",

@@ -122,6 +122,25 @@ impl<H: Clone> FlightTable<H> {
         }
     }
 
+    /// A remembered result, for whoever needs no flight.
+    #[must_use]
+    pub fn served(&self, key: &Fingerprint, now: UnixTime) -> Option<Arc<Granted>> {
+        match self.remembered(key)?.recall(now) {
+            Recall::Serve { granted, .. } => Some(granted),
+            _ => None,
+        }
+    }
+
+    /// Remembers what came of a grant that needed no flight, in place of what was remembered.
+    pub fn keep(&mut self, key: Fingerprint, remembered: Remembered, now: UnixTime) {
+        if let Some(Slot::InFlight { .. }) = self.slots.get(&key) {
+            return;
+        }
+        if self.forget(&key).is_some() || self.make_room(now) {
+            self.insert(key, remembered);
+        }
+    }
+
     /// Ends the flight that the caller led, and keeps what is to be remembered of it; without
     /// anything, or given up by its leader, what was remembered before is again.
     ///

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::grant::TokenReply;
+use crate::grant::ProviderReply;
 use crate::grant::response::read;
 use crate::jose::{Algorithm, Claims, CompactJws, KeySet, KeySetLimits, strict_json};
 use crate::provider::ProviderMetadata;
@@ -64,7 +64,7 @@ pub fn token_response(bytes: &[u8]) {
     let Ok(body) = std::str::from_utf8(body) else {
         return;
     };
-    let reply = TokenReply {
+    let reply = ProviderReply {
         status: [200, 200, 400, 401, 429, 500, 307, 204][usize::from(status % 8)],
         content_type: Some("application/json".to_owned()),
         retry_after: Some(Duration::from_secs(u64::MAX)),

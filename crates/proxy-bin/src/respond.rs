@@ -53,6 +53,18 @@ pub(crate) struct Refusals {
     plain: HeaderValue,
     invalid_token: HeaderValue,
     insufficient_scope: HeaderValue,
+    /// The same by proof of possession, where it is on (RFC 9449 §7.1).
+    dpop: Option<DpopChallenges>,
+}
+
+/// The challenges of the scheme `DPoP`, each beside one of the scheme `Bearer`.
+#[derive(Clone, Debug)]
+struct DpopChallenges {
+    plain: HeaderValue,
+    invalid_token: HeaderValue,
+    insufficient_scope: HeaderValue,
+    invalid_proof: HeaderValue,
+    use_nonce: HeaderValue,
 }
 
 impl Refusals {
@@ -65,23 +77,49 @@ impl Refusals {
         display_errors: bool,
         expose_error_code: bool,
     ) -> Self {
-        let challenge = |error: Option<&str>| {
-            // RFC 9110 §5.6.4: what would end the quoted string is escaped.
-            let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
-            let text = match error.filter(|_| expose_error_code) {
-                Some(error) => format!("Bearer realm=\"{realm}\", error=\"{error}\""),
-                None => format!("Bearer realm=\"{realm}\""),
-            };
-            HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+        let challenge = Challenges {
+            realm,
+            expose_error_code,
         };
+        let bearer = |error| challenge.of("Bearer", error, "");
         Self {
             unauthorized: unauthorized.to_owned(),
             forbidden: forbidden.to_owned(),
             display_errors,
-            plain: challenge(None),
-            invalid_token: challenge(Some("invalid_token")),
-            insufficient_scope: challenge(Some("insufficient_scope")),
+            plain: bearer(None),
+            invalid_token: bearer(Some("invalid_token")),
+            insufficient_scope: bearer(Some("insufficient_scope")),
+            dpop: None,
         }
+    }
+
+    /// The same where proofs of possession are taken, by these algorithms.
+    #[must_use]
+    pub(crate) fn with_dpop(
+        mut self,
+        realm: &str,
+        expose_error_code: bool,
+        algorithms: &str,
+    ) -> Self {
+        let challenge = Challenges {
+            realm,
+            expose_error_code,
+        };
+        let rest = format!(", algs=\"{algorithms}\"");
+        let dpop = |error| challenge.of("DPoP", error, &rest);
+        self.dpop = Some(DpopChallenges {
+            plain: dpop(None),
+            invalid_token: dpop(Some("invalid_token")),
+            insufficient_scope: dpop(Some("insufficient_scope")),
+            invalid_proof: dpop(Some("invalid_dpop_proof")),
+            // Without its name the client would not know what to do: it is always told.
+            use_nonce: Challenges {
+                realm,
+                expose_error_code: true,
+            }
+            .of("DPoP", Some("use_dpop_nonce"), &rest),
+        });
+        self
     }
 
     /// The answer to a refused request.
@@ -101,20 +139,47 @@ impl Refusals {
         } else {
             message(status, words)
         };
-        let challenge = match reason.challenge() {
-            Challenge::None => None,
-            Challenge::Plain => Some(&self.plain),
-            Challenge::InvalidToken => Some(&self.invalid_token),
-            Challenge::InsufficientScope => Some(&self.insufficient_scope),
+        let dpop = self.dpop.as_ref();
+        let (bearer, dpop) = match reason.challenge() {
+            Challenge::None => (None, None),
+            Challenge::Plain => (Some(&self.plain), dpop.map(|dpop| &dpop.plain)),
+            Challenge::InvalidToken => (
+                Some(&self.invalid_token),
+                dpop.map(|dpop| &dpop.invalid_token),
+            ),
+            Challenge::InsufficientScope => (
+                Some(&self.insufficient_scope),
+                dpop.map(|dpop| &dpop.insufficient_scope),
+            ),
+            Challenge::InvalidDpopProof => (None, dpop.map(|dpop| &dpop.invalid_proof)),
+            Challenge::UseDpopNonce => (None, dpop.map(|dpop| &dpop.use_nonce)),
         };
         let headers = response.headers_mut();
-        if let Some(challenge) = challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
+        for challenge in [bearer, dpop].into_iter().flatten() {
+            headers.append(header::WWW_AUTHENTICATE, challenge.clone());
         }
         if let Some(after) = denial.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds(after));
         }
         response
+    }
+}
+
+/// What all challenges of one route share.
+struct Challenges<'a> {
+    realm: &'a str,
+    expose_error_code: bool,
+}
+
+impl Challenges<'_> {
+    fn of(&self, scheme: &'static str, error: Option<&str>, rest: &str) -> HeaderValue {
+        // RFC 9110 §5.6.4: what would end the quoted string is escaped.
+        let realm = self.realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = match error.filter(|_| self.expose_error_code) {
+            Some(error) => format!("{scheme} realm=\"{realm}\", error=\"{error}\"{rest}"),
+            None => format!("{scheme} realm=\"{realm}\"{rest}"),
+        };
+        HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(scheme))
     }
 }
 

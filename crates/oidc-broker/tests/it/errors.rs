@@ -350,7 +350,7 @@ async fn nobody_listening_is_an_outage() {
     // The port was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let endpoint = format!("http://{}/token", port.expect("an address"));
-    policy.provider.token_endpoint = Some(endpoint.parse().expect("a URL"));
+    policy.provider.endpoints.token = Some(endpoint.parse().expect("a URL"));
     let result = world
         .broker
         .grant(&Arc::new(policy), refresh("rt0"), None)

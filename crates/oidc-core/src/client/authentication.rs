@@ -34,6 +34,11 @@ pub enum ClientAuthentication {
     SecretPost(Secret),
     /// `client_secret_jwt` or `private_key_jwt`: a signed assertion in the form.
     Assertion(Arc<dyn AssertionSigner>),
+    /// `tls_client_auth`: a certificate of a trusted authority, shown in the TLS handshake
+    /// (RFC 8705 §2.1). The transport has it.
+    Tls,
+    /// `self_signed_tls_client_auth`: a registered certificate (RFC 8705 §2.2).
+    SelfSignedTls,
 }
 
 impl ClientAuthentication {
@@ -45,7 +50,15 @@ impl ClientAuthentication {
             Self::SecretBasic(_) => "client_secret_basic",
             Self::SecretPost(_) => "client_secret_post",
             Self::Assertion(signer) => signer.method(),
+            Self::Tls => "tls_client_auth",
+            Self::SelfSignedTls => "self_signed_tls_client_auth",
         }
+    }
+
+    /// Whether it is a certificate, shown in the TLS handshake.
+    #[must_use]
+    pub const fn is_by_certificate(&self) -> bool {
+        matches!(self, Self::Tls | Self::SelfSignedTls)
     }
 }
 
@@ -71,7 +84,8 @@ impl ClientAuthentication {
     ) -> Result<Authenticated, SignError> {
         let id = || ("client_id", Secret::new(claims.client_id));
         Ok(match self {
-            Self::None => Authenticated {
+            // RFC 8705 §2: the id says whose certificate it should be.
+            Self::None | Self::Tls | Self::SelfSignedTls => Authenticated {
                 authorization: None,
                 form: vec![id()],
             },

@@ -8,11 +8,15 @@ mod choose;
 pub use authentication::{AssertionSigner, ClientAuthentication};
 pub use choose::{Chosen, ChosenBy, choose};
 
+use crate::provider::Endpoint;
+
 /// A client that the provider knows.
 #[derive(Clone, Debug)]
 pub struct Client {
     id: String,
     authentication: ClientAuthentication,
+    /// How it authenticates elsewhere than at the token endpoint, where that differs.
+    elsewhere: Vec<(Endpoint, ClientAuthentication)>,
 }
 
 impl Client {
@@ -21,7 +25,28 @@ impl Client {
         Self {
             id: id.into(),
             authentication,
+            elsewhere: Vec::new(),
         }
+    }
+
+    /// Authenticates in another way at this endpoint (`introspection_endpoint_auth_method`,
+    /// `revocation_endpoint_auth_method`).
+    #[must_use]
+    pub fn authenticating_at(
+        mut self,
+        endpoint: Endpoint,
+        authentication: ClientAuthentication,
+    ) -> Self {
+        self.elsewhere.retain(|(other, _)| *other != endpoint);
+        self.elsewhere.push((endpoint, authentication));
+        self
+    }
+
+    /// How it proves to this endpoint who it is.
+    #[must_use]
+    pub fn authentication_at(&self, endpoint: Endpoint) -> &ClientAuthentication {
+        let elsewhere = self.elsewhere.iter().find(|(other, _)| *other == endpoint);
+        elsewhere.map_or(&self.authentication, |(_, authentication)| authentication)
     }
 
     /// The `client_id`.
@@ -32,12 +57,22 @@ impl Client {
 
     /// What of it must not be repeated, whoever says it.
     pub(crate) fn secrets(&self) -> Vec<&str> {
-        match &self.authentication {
-            ClientAuthentication::SecretBasic(secret)
-            | ClientAuthentication::SecretPost(secret) => vec![secret.expose()],
-            // An assertion is good once, and long enough to be told by its length.
-            ClientAuthentication::None | ClientAuthentication::Assertion(_) => Vec::new(),
-        }
+        let elsewhere = self
+            .elsewhere
+            .iter()
+            .map(|(_, authentication)| authentication);
+        std::iter::once(&self.authentication)
+            .chain(elsewhere)
+            .filter_map(|authentication| match authentication {
+                ClientAuthentication::SecretBasic(secret)
+                | ClientAuthentication::SecretPost(secret) => Some(secret.expose()),
+                // An assertion is good once, and long enough to be told by its length.
+                ClientAuthentication::None
+                | ClientAuthentication::Assertion(_)
+                | ClientAuthentication::Tls
+                | ClientAuthentication::SelfSignedTls => None,
+            })
+            .collect()
     }
 
     /// How it proves to the token endpoint who it is.

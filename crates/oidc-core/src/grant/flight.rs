@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use url::Url;
 
+use super::call::AwaitReply;
 use super::keys::AwaitKeys;
 use super::memory::MemoryPlan;
 use super::received::Received;
 use super::request::{self, Moment};
-use super::token::AwaitToken;
 use super::{Grant, Granted, Step};
+use crate::provider::Endpoint;
 use crate::provider::ProviderMetadata;
 use crate::rotation::{Subject, Successor};
-use crate::{Credential, Denial, Fingerprint, FingerprintKey, Reason, Secret};
+use crate::{
+    Credential, CredentialKind, Denial, Fingerprint, FingerprintKey, Reason, Secret, UnixTime,
+};
 
 /// The longest way along successors. One that is followed makes the way shorter for the next, so
 /// that only a provider which issues tokens in a ring gets anywhere near.
@@ -74,6 +77,13 @@ impl AwaitFlight {
         self.grant.policy.provider.token_endpoint_of(&self.metadata)
     }
 
+    /// Whether all who present this credential at the same time are to share one outcome. What is
+    /// verified with the keys at hand costs less than to wait for somebody else.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.grant.kind() != CredentialKind::Bearer
+    }
+
     /// What will be needed to remember this flight's outcome.
     #[must_use]
     pub fn memory(&self, key: &FingerprintKey) -> MemoryPlan {
@@ -86,22 +96,48 @@ impl AwaitFlight {
         }
     }
 
-    /// Goes on as the flight's leader: the one that asks the token endpoint.
+    /// Goes on with a token that is verified by the issuer's keys, and needs no flight
+    /// ([`is_shared`](Self::is_shared)).
+    pub fn alone(self, now: UnixTime) -> Step {
+        match &self.grant.credential {
+            Credential::Bearer(token) => {
+                let received = Arc::new(Received::presented(token.clone(), now));
+                AwaitKeys::begin(self.grant, self.metadata, received)
+            }
+            _ => self.full(),
+        }
+    }
+
+    /// Goes on as the flight's leader: the one that asks the provider.
     pub fn lead(self, subject: Option<Subject>, moment: Moment) -> Step {
         let credential = match &self.sent {
             Some(token) => Credential::RefreshToken(token.clone()),
             None => self.grant.credential.clone(),
         };
-        let request = request::build(
-            &self.grant.policy,
-            self.grant.client(),
-            &credential,
-            self.token_endpoint(),
-            &self.metadata.issuer,
-            moment,
-        );
+        let endpoint = match &credential {
+            Credential::Bearer(_) => return self.alone(moment.now),
+            Credential::Introspection(_) => Endpoint::Introspection,
+            Credential::UserInfo(_) => Endpoint::UserInfo,
+            _ => Endpoint::Token,
+        };
+        let (policy, client) = (&*self.grant.policy, self.grant.client());
+        let by_certificate = client.authentication_at(endpoint).is_by_certificate();
+        let issuer = &self.metadata.issuer;
+        let url = policy
+            .provider
+            .endpoint(endpoint, &self.metadata, by_certificate);
+        let Some(url) = url else {
+            return self.grant.deny(endpoint.missing());
+        };
+        let request = match &credential {
+            Credential::Introspection(token) => {
+                request::introspection(policy, client, token, url, issuer, moment)
+            }
+            Credential::UserInfo(token) => Ok(request::user_info(policy, token, url)),
+            _ => request::token(policy, client, &credential, url, issuer, moment),
+        };
         match request {
-            Ok(request) => Step::Token(AwaitToken {
+            Ok(request) => Step::Call(AwaitReply {
                 request,
                 sent: credential,
                 subject,
@@ -142,7 +178,7 @@ impl AwaitFlight {
             .verified
             .is(&policy.verification, self.grant.kind(), keys)
         {
-            return Step::Done(Ok(granted).into());
+            return AwaitKeys::of_key(self.grant, self.metadata, granted);
         }
         AwaitKeys::begin(
             self.grant,

@@ -119,20 +119,31 @@ impl MemoryPlan {
         now: UnixTime,
     ) -> Option<Remembered> {
         let policy = self.policy();
-        let mut serve_until = about_to_expire(
-            granted.received_at(),
-            granted.expires_at(),
-            policy.verification.leeway,
-        );
-        if let Some(max) = policy.cache_ttl_max {
+        let mut serve_until = if granted.kind().is_access_token() {
+            // The caller's own: nobody can give a newer one for it.
+            granted.expires_at()
+        } else {
+            let leeway = policy.verification.leeway;
+            about_to_expire(granted.received_at(), granted.expires_at(), leeway)
+        };
+        let exchange = policy.exchange.as_ref();
+        let exchange = exchange.filter(|_| granted.kind() == CredentialKind::TokenExchange);
+        let exchanged_for = exchange.and_then(|exchange| exchange.cache_ttl);
+        for max in [policy.cache_ttl_max, exchanged_for].into_iter().flatten() {
             serve_until = serve_until.min(granted.received_at().plus(max));
         }
+        let cached = match granted.kind() {
+            CredentialKind::TokenExchange => exchange.is_some_and(|exchange| exchange.cache),
+            CredentialKind::Introspection => policy.introspection.cache,
+            CredentialKind::UserInfo => policy.user_info.cache,
+            _ => policy.cache_tokens,
+        };
         let window = if self.refreshes() {
             policy.successor_window
         } else {
             Duration::ZERO
         };
-        if !policy.cache_tokens || granted.uncacheable {
+        if !cached || granted.uncacheable {
             // Even where nothing is cached, a late repetition must not replay a rotated token.
             serve_until = serve_until.min(now.plus(window));
         }

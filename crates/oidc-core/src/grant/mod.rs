@@ -1,9 +1,9 @@
-//! The grant state machine, without I/O of its own: RFC 6749 §4.3, §4.4 and §6, the contract's
-//! sections 3 and 4.
+//! The grant state machine, without I/O of its own: RFC 6749 §4.3, §4.4 and §6, RFC 6750, RFC 7662,
+//! RFC 8693; the contract's sections 3 and 4.
 //!
 //! ```text
-//! Grant::start ─► Metadata ─► Flight ─┬─ lead ───► Token ─► Keys ─► Done
-//!                               ▲  │  ├─ verify ──────────► Keys ─► Done
+//! Grant::start ─► Metadata ─► Flight ─┬─ lead ────► Call ─► Keys ─► Done
+//!                               ▲  │  ├─ alone, verify ───► Keys ─► Done
 //!                     successor │  │  ├─ join ──────────────────► Done
 //!                               │  │  └─ replay ── (Keys) ──────► Done
 //!                               └──┘
@@ -11,10 +11,15 @@
 //!
 //! Each [`Step`] says what is needed and is the only thing that takes the answer, so that an
 //! answer which does not fit a state cannot be given to it, and no state can be resumed twice. A
-//! token request is asked for once on each way through: nothing leads back from `Token`.
+//! request is asked for once on each way through: nothing leads back from `Call`.
 
+mod access_token;
+mod call;
+mod exchange;
 mod flight;
+mod further;
 mod granted;
+mod inquiry;
 mod keys;
 mod memory;
 mod metadata;
@@ -22,22 +27,27 @@ mod policy;
 mod received;
 mod request;
 pub(crate) mod response;
-mod token;
+mod revocation;
+mod verified;
 
 use std::sync::{Arc, OnceLock};
 
 use url::Url;
 
+pub use access_token::{AccessTokens, KeySource};
+pub use call::AwaitReply;
+pub use exchange::{ExchangeConditions, SubjectIssuer, TokenExchange};
 pub use flight::AwaitFlight;
 pub use granted::Granted;
+pub use inquiry::{Accept, Answer, IntrospectionPolicy, UserInfoPolicy};
 pub use keys::AwaitKeys;
 pub use memory::{MemoryPlan, Remember};
 pub use metadata::AwaitMetadata;
 pub use policy::{GrantPolicy, SUCCESSOR_WINDOW, Verification, default_assertion_algorithm};
 pub use received::Received;
-pub use request::{Moment, TokenRequest};
-pub use response::{TokenReply, Unavailable};
-pub use token::AwaitToken;
+pub use request::{Moment, ProviderRequest};
+pub use response::{ProviderReply, Unavailable};
+pub use revocation::TokenTypeHint;
 
 use crate::client::{Chosen, ChosenBy, Client, choose};
 use crate::verify::{RefreshTokenHint, refresh_token_hint};
@@ -63,8 +73,8 @@ pub enum Step {
     Metadata(AwaitMetadata),
     /// To know whether this credential is under way or has been traded already.
     Flight(AwaitFlight),
-    /// The answer of the token endpoint.
-    Token(AwaitToken),
+    /// The answer of one of the provider's endpoints.
+    Call(AwaitReply),
     /// The issuer's keys.
     Keys(AwaitKeys),
     /// The end.
@@ -108,6 +118,13 @@ impl Grant {
         credential: Credential,
         client_arg: Option<&str>,
     ) -> Step {
+        let (policy, credential) = match credential {
+            Credential::Bearer(token) => match GrantPolicy::taking(policy, token) {
+                Ok(taken) => taken,
+                Err(reason) => return deny(reason, CredentialKind::Bearer),
+            },
+            credential => (policy, credential),
+        };
         let kind = credential.kind();
         let hint = OnceLock::new();
         // The caller's own id is used in a client credentials grant: there `client_arg` is void.
@@ -121,10 +138,6 @@ impl Grant {
         let Some(Chosen { index, by, .. }) = choose(&policy.clients, client_arg, azp) else {
             return deny(Reason::ClientRefused, kind);
         };
-        if kind == CredentialKind::Bearer {
-            // An access token is not traded for another.
-            return deny(Reason::CredentialMissing, kind);
-        }
         Step::Metadata(AwaitMetadata {
             grant: Self {
                 policy,
@@ -183,8 +196,15 @@ impl Grant {
         let policy = &*self.policy;
         let mut hash = key.begin();
         // By its address: an issuer is spelt with and without a slash.
-        hash.part(policy.provider.discovery_url().as_str().as_bytes())
-            .part(token_endpoint.as_str().as_bytes())
+        hash.part(policy.provider.discovery_url().as_str().as_bytes());
+        if let Credential::Bearer(token) = credential {
+            let sources = policy.key_sources.iter();
+            hash.part(credential.kind().name().as_bytes())
+                .list(sources.map(|source| source.jwks_uri.as_str().as_bytes()))
+                .part(token.expose().as_bytes());
+            return hash.finish();
+        }
+        hash.part(token_endpoint.as_str().as_bytes())
             .part(self.client().id().as_bytes())
             .part(credential.kind().name().as_bytes())
             .list(policy.audience.iter().map(String::as_bytes));
@@ -194,6 +214,12 @@ impl Grant {
         }
         match credential {
             Credential::RefreshToken(token) | Credential::Bearer(token) => {
+                hash.part(token.expose().as_bytes());
+            }
+            Credential::Introspection(token)
+            | Credential::UserInfo(token)
+            | Credential::TokenExchange(token) => {
+                policy.hash_question(credential.kind(), &mut hash);
                 hash.part(token.expose().as_bytes());
             }
             Credential::Password {

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::access_token::{AccessTokens, KeySource};
+use super::exchange::TokenExchange;
+use super::inquiry::{IntrospectionPolicy, UserInfoPolicy};
 use crate::authorize::Requirements;
 use crate::client::Client;
 use crate::jose::{Algorithm, AlgorithmSet};
@@ -37,6 +40,18 @@ pub struct GrantPolicy {
     pub token_headers: Vec<(String, Secret)>,
     /// How tokens are verified.
     pub verification: Verification,
+    /// How access tokens are taken that callers present.
+    pub access_tokens: AccessTokens,
+    /// Key sets that are trusted besides the provider's own.
+    pub key_sources: Vec<KeySource>,
+    /// How the provider is asked about tokens.
+    pub introspection: IntrospectionPolicy,
+    /// How the provider is asked about users.
+    pub user_info: UserInfoPolicy,
+    /// Which verified tokens are exchanged for others.
+    pub exchange: Option<TokenExchange>,
+    /// The parameter that holds a token to be revoked (`revocation_token_param_name`).
+    pub revocation_token_param: String,
     /// What a verified token must hold for the request to be allowed.
     pub requirements: Requirements,
     /// Whether results are served again until the access token is about to expire.
@@ -73,6 +88,12 @@ impl GrantPolicy {
             token_post_args: Vec::new(),
             token_headers: Vec::new(),
             verification: Verification::default(),
+            access_tokens: AccessTokens::default(),
+            key_sources: Vec::new(),
+            introspection: IntrospectionPolicy::default(),
+            user_info: UserInfoPolicy::default(),
+            exchange: None,
+            revocation_token_param: "token".to_owned(),
             requirements: Requirements::default(),
             cache_tokens: true,
             cache_ttl: Duration::from_secs(3600),
@@ -101,6 +122,9 @@ pub struct Verification {
     pub algorithms: AlgorithmSet,
     /// By how much clocks may differ.
     pub leeway: Duration,
+    /// The JOSE `typ` that an access token must have which a caller presents, such as `at+jwt`;
+    /// `None` takes what [`AccessTokenPolicy`](crate::verify::AccessTokenPolicy) names.
+    pub typ: Option<String>,
 }
 
 impl Default for Verification {
@@ -112,6 +136,7 @@ impl Default for Verification {
             issuers_allowed: Vec::new(),
             algorithms: AlgorithmSet::default(),
             leeway: Duration::ZERO,
+            typ: None,
         }
     }
 }
@@ -120,7 +145,9 @@ impl Verification {
     /// Whether the signatures of this grant's tokens are checked.
     #[must_use]
     pub fn checks_signature(&self, kind: CredentialKind) -> bool {
-        self.signature && !self.ignore_signature.contains(&kind)
+        // A token that a caller brings is worth nothing without.
+        let may_be_ignored = kind != CredentialKind::Bearer;
+        self.signature && !(may_be_ignored && self.ignore_signature.contains(&kind))
     }
 
     /// In which way a result is verified.
@@ -131,6 +158,7 @@ impl Verification {
             issuers: self.issuers_allowed.clone(),
             algorithms: self.algorithms,
             leeway: self.leeway,
+            typ: self.typ.clone(),
             jwks_uri: jwks_uri.clone(),
         }
     }
@@ -145,6 +173,7 @@ pub(crate) struct Verified {
     issuers: Vec<String>,
     algorithms: AlgorithmSet,
     leeway: Duration,
+    typ: Option<String>,
     jwks_uri: Url,
 }
 
@@ -165,6 +194,7 @@ impl Verified {
             && self.claims == how.claims
             && self.algorithms == how.algorithms
             && self.leeway == how.leeway
+            && self.typ == how.typ
             && self.jwks_uri == *jwks_uri
             && within(&self.issuers, &how.issuers_allowed)
             && within(&how.issuers_allowed, &self.issuers)

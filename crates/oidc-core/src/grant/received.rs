@@ -1,6 +1,7 @@
-//! Tokens as the provider issued them, before they are verified.
+//! Tokens as the provider issued them or a caller presented them, before they are verified.
 
 use super::Granted;
+use super::inquiry::Said;
 use crate::rotation::Subject;
 use crate::{Secret, UnixTime};
 
@@ -17,6 +18,25 @@ pub struct Received {
     pub(super) uncacheable: bool,
     /// Whom the tokens must be about, if that is known.
     pub(crate) subject: Option<Subject>,
+    /// What the provider says about the access token.
+    pub(super) said: Option<Said>,
+}
+
+impl Received {
+    /// A token that a caller presents.
+    pub(super) const fn presented(access_token: Secret, now: UnixTime) -> Self {
+        Self {
+            access_token,
+            id_token: None,
+            refresh_token: None,
+            scope: None,
+            received_at: now,
+            expires_at: None,
+            uncacheable: false,
+            subject: None,
+            said: None,
+        }
+    }
 }
 
 /// A result, to be verified in another way.
@@ -31,6 +51,7 @@ impl From<&Granted> for Received {
             expires_at: Some(granted.expires_at),
             uncacheable: granted.uncacheable,
             subject: granted.expected_subject.clone(),
+            said: None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The token request that a grant sends: RFC 6749 §4.3.2, §4.4.2 and §6, RFC 7523 §2.2.
+//! The requests that a grant sends to the provider: RFC 6749 §4.3.2, §4.4.2 and §6, RFC 7523 §2.2,
+//! RFC 7662 §2.1, RFC 8693 §2.1, OIDC Core §5.3.1.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use url::{Url, form_urlencoded};
 use super::policy::GrantPolicy;
 use crate::client::assertion::AssertionClaims;
 use crate::client::{Client, ClientAuthentication};
-use crate::provider::shown;
+use crate::provider::{Endpoint, shown};
 use crate::{Credential, Denial, Reason, Secret, UnixTime};
 
 /// When a step is taken, and 16 bytes of randomness for it: this crate has neither of its own.
@@ -19,138 +20,301 @@ pub struct Moment {
     pub random: [u8; 16],
 }
 
-/// An HTTP request to a token endpoint, complete but for the sending.
+/// An HTTP request to the provider, complete but for the sending.
 ///
 /// It has to be sent at most once: a refresh token that is replayed after a rotation ends the
 /// session at a provider that detects reuse.
 #[derive(Clone)]
 #[must_use]
-pub struct TokenRequest {
+pub struct ProviderRequest {
+    endpoint: Endpoint,
     url: Url,
     headers: Vec<(String, Secret)>,
-    body: Secret,
+    body: Option<Secret>,
 }
 
-impl TokenRequest {
-    /// Where it goes, by POST.
+impl ProviderRequest {
+    /// Which endpoint it is for.
+    #[must_use]
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Where it goes.
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Its headers, by lower-case name; `content-type` and `accept` among them.
+    /// Its headers, by lower-case name; `accept` among them, and `content-type` if it has a body.
     #[must_use]
     pub fn headers(&self) -> &[(String, Secret)] {
         &self.headers
     }
 
-    /// Its body, a form.
+    /// Its body, a form, which goes by POST; a request without one goes by GET.
     #[must_use]
-    pub const fn body(&self) -> &Secret {
-        &self.body
+    pub const fn body(&self) -> Option<&Secret> {
+        self.body.as_ref()
     }
 }
 
-impl fmt::Debug for TokenRequest {
+impl fmt::Debug for ProviderRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenRequest(POST {}, [redacted])", shown(&self.url))
+        let method = if self.body.is_some() { "POST" } else { "GET" };
+        write!(
+            f,
+            "ProviderRequest({method} {}, [redacted])",
+            shown(&self.url)
+        )
     }
 }
 
 /// Room for a refresh token and a client assertion of a provider such as Keycloak.
 const FORM_CAPACITY: usize = 4096;
 
-/// The request of this grant.
+/// A form for an endpoint at which a client authenticates.
+pub(super) struct Form<'a> {
+    fields: form_urlencoded::Serializer<'a, String>,
+}
+
+impl Form<'_> {
+    pub(super) fn new() -> Self {
+        // Large enough, as a rule, not to leave copies of secrets behind in growing.
+        let text = String::with_capacity(FORM_CAPACITY);
+        Self {
+            fields: form_urlencoded::Serializer::new(text),
+        }
+    }
+
+    pub(super) fn put(&mut self, name: &str, value: &str) -> &mut Self {
+        self.fields.append_pair(name, value);
+        self
+    }
+
+    /// The request with this form, in which the client proves who it is.
+    ///
+    /// # Errors
+    /// If its assertion cannot be signed.
+    pub(super) fn into_request(
+        mut self,
+        to: &Destination<'_>,
+        client: &Client,
+        moment: Moment,
+    ) -> Result<ProviderRequest, Denial> {
+        let jti = moment.id();
+        let authenticated = client
+            .authentication_at(to.endpoint)
+            .authenticate(&AssertionClaims {
+                client_id: client.id(),
+                // One audience, and the issuer: what Keycloak takes, and RFC 7523bis asks for.
+                audience: to.issuer,
+                now: moment.now,
+                lifetime: to.assertion_lifetime,
+                jti: &jti,
+            })
+            .map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))?;
+        for (name, value) in &authenticated.form {
+            self.put(name, value.expose());
+        }
+        let mut headers = vec![
+            (
+                "content-type".to_owned(),
+                Secret::new("application/x-www-form-urlencoded"),
+            ),
+            ("accept".to_owned(), Secret::new(to.accept)),
+        ];
+        replace(&mut headers, to.headers);
+        if let Some(authorization) = authenticated.authorization {
+            headers.retain(|(name, _)| name != "authorization");
+            headers.push(("authorization".to_owned(), authorization));
+        }
+        Ok(ProviderRequest {
+            endpoint: to.endpoint,
+            url: to.url.clone(),
+            headers,
+            body: Some(Secret::new(self.fields.finish())),
+        })
+    }
+}
+
+/// Where a form goes, and what goes with it.
+pub(super) struct Destination<'a> {
+    pub(super) endpoint: Endpoint,
+    pub(super) url: &'a Url,
+    pub(super) issuer: &'a str,
+    pub(super) assertion_lifetime: std::time::Duration,
+    pub(super) accept: &'static str,
+    pub(super) headers: &'a [(String, Secret)],
+}
+
+impl Moment {
+    /// The random part as text: an id that is not used twice.
+    fn id(&self) -> String {
+        self.random
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+fn replace(headers: &mut Vec<(String, Secret)>, by: &[(String, Secret)]) {
+    headers.retain(|(name, _)| by.iter().all(|(other, _)| other != name));
+    headers.extend(by.iter().cloned());
+}
+
+/// The request of a grant at the token endpoint.
 ///
 /// # Errors
 /// If the client's assertion cannot be signed.
-pub(super) fn build(
+pub(super) fn token(
     policy: &GrantPolicy,
     client: &Client,
     credential: &Credential,
-    token_endpoint: &Url,
+    url: &Url,
     issuer: &str,
     moment: Moment,
-) -> Result<TokenRequest, Denial> {
-    // Large enough, as a rule, not to leave copies of secrets behind in growing.
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(FORM_CAPACITY));
-    let mut headers = vec![
-        (
-            "content-type".to_owned(),
-            Secret::new("application/x-www-form-urlencoded"),
-        ),
-        ("accept".to_owned(), Secret::new("application/json")),
-    ];
-    form.append_pair("grant_type", grant_type(credential)?);
+) -> Result<ProviderRequest, Denial> {
+    let mut form = Form::new();
     // The caller's own client, in a client credentials grant; otherwise one of ours.
     let callers;
-    let client = match credential {
+    let mut client = client;
+    let (mut scopes, mut audience) = (&policy.scopes, &policy.audience);
+    match credential {
         Credential::RefreshToken(token) => {
-            form.append_pair("refresh_token", token.expose());
-            client
+            form.put("grant_type", "refresh_token")
+                .put("refresh_token", token.expose());
+            scopes = const { &Vec::new() };
         }
         Credential::Password { username, password } => {
-            form.append_pair("username", username)
-                .append_pair("password", password.expose());
-            client
+            form.put("grant_type", "password")
+                .put("username", username)
+                .put("password", password.expose());
         }
         Credential::ClientCredentials {
             client_id,
             client_secret,
         } => {
+            form.put("grant_type", "client_credentials");
             callers = callers_client(client, client_id, client_secret);
-            &callers
+            client = &callers;
         }
-        Credential::Bearer(_) => client,
-    };
-    if !matches!(credential, Credential::RefreshToken(_)) && !policy.scopes.is_empty() {
-        form.append_pair("scope", &policy.scopes.join(" "));
+        Credential::TokenExchange(token) => {
+            form.put("grant_type", TOKEN_EXCHANGE)
+                .put("subject_token", token.expose())
+                .put("subject_token_type", ACCESS_TOKEN)
+                .put("requested_token_type", ACCESS_TOKEN);
+            if let Some(exchange) = &policy.exchange {
+                (scopes, audience) = (&exchange.scopes, &exchange.audience);
+            }
+        }
+        Credential::Bearer(_) | Credential::Introspection(_) | Credential::UserInfo(_) => {
+            return Err(Reason::CredentialMissing.into());
+        }
     }
-    for audience in &policy.audience {
-        form.append_pair("audience", audience);
+    if !scopes.is_empty() {
+        form.put("scope", &scopes.join(" "));
+    }
+    for audience in audience {
+        form.put("audience", audience);
     }
     for (name, value) in &policy.token_post_args {
-        form.append_pair(name, value.expose());
+        form.put(name, value.expose());
     }
-    let jti = moment
-        .random
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
-    let authenticated = client
-        .authentication()
-        .authenticate(&AssertionClaims {
-            client_id: client.id(),
-            // One audience, and the issuer: what Keycloak takes, and RFC 7523bis asks for.
-            audience: issuer,
-            now: moment.now,
-            lifetime: policy.assertion_lifetime,
-            jti: &jti,
-        })
-        .map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))?;
-    for (name, value) in &authenticated.form {
-        form.append_pair(name, value.expose());
-    }
-    headers.retain(|(name, _)| policy.token_headers.iter().all(|(other, _)| other != name));
-    headers.extend(policy.token_headers.iter().cloned());
-    if let Some(authorization) = authenticated.authorization {
-        headers.retain(|(name, _)| name != "authorization");
-        headers.push(("authorization".to_owned(), authorization));
-    }
-    Ok(TokenRequest {
-        url: token_endpoint.clone(),
-        headers,
-        body: Secret::new(form.finish()),
-    })
+    let to = Destination {
+        endpoint: Endpoint::Token,
+        url,
+        issuer,
+        assertion_lifetime: policy.assertion_lifetime,
+        accept: "application/json",
+        headers: &policy.token_headers,
+    };
+    form.into_request(&to, client, moment)
 }
 
-fn grant_type(credential: &Credential) -> Result<&'static str, Denial> {
-    match credential {
-        Credential::RefreshToken(_) => Ok("refresh_token"),
-        Credential::Password { .. } => Ok("password"),
-        Credential::ClientCredentials { .. } => Ok("client_credentials"),
-        Credential::Bearer(_) => Err(Reason::CredentialMissing.into()),
+/// RFC 8693 §2.1.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// RFC 8693 §3.
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// The question about a token (RFC 7662 §2.1).
+///
+/// # Errors
+/// If the client's assertion cannot be signed.
+pub(super) fn introspection(
+    policy: &GrantPolicy,
+    client: &Client,
+    token: &Secret,
+    url: &Url,
+    issuer: &str,
+    moment: Moment,
+) -> Result<ProviderRequest, Denial> {
+    let asked = &policy.introspection;
+    let mut form = Form::new();
+    form.put(&asked.token_param, token.expose());
+    if !asked.hint.is_empty() {
+        form.put("token_type_hint", &asked.hint);
     }
+    for (name, value) in &asked.post_args {
+        form.put(name, value.expose());
+    }
+    let to = Destination {
+        endpoint: Endpoint::Introspection,
+        url,
+        issuer,
+        assertion_lifetime: policy.assertion_lifetime,
+        accept: asked.accept.media_type(),
+        headers: &asked.headers,
+    };
+    form.into_request(&to, client, moment)
+}
+
+/// The question about a token's user (OIDC Core §5.3.1).
+pub(super) fn user_info(policy: &GrantPolicy, token: &Secret, url: &Url) -> ProviderRequest {
+    let asked = &policy.user_info;
+    let mut url = url.clone();
+    if !asked.query_args.is_empty() {
+        let mut query = url.query_pairs_mut();
+        for (name, value) in &asked.query_args {
+            query.append_pair(name, value.expose());
+        }
+    }
+    let mut headers = vec![("accept".to_owned(), Secret::new(asked.accept.media_type()))];
+    replace(&mut headers, &asked.headers);
+    headers.retain(|(name, _)| name != "authorization");
+    let authorization = Secret::new(format!("Bearer {}", token.expose()));
+    headers.push(("authorization".to_owned(), authorization));
+    ProviderRequest {
+        endpoint: Endpoint::UserInfo,
+        url,
+        headers,
+        body: None,
+    }
+}
+
+/// The wish that a token be worth nothing any more (RFC 7009 §2.1).
+///
+/// # Errors
+/// If the client's assertion cannot be signed.
+pub(super) fn revocation(
+    policy: &GrantPolicy,
+    client: &Client,
+    (param, token): (&str, &Secret),
+    hint: &str,
+    (url, issuer): (&Url, &str),
+    moment: Moment,
+) -> Result<ProviderRequest, Denial> {
+    let mut form = Form::new();
+    form.put(param, token.expose()).put("token_type_hint", hint);
+    let to = Destination {
+        endpoint: Endpoint::Revocation,
+        url,
+        issuer,
+        assertion_lifetime: policy.assertion_lifetime,
+        accept: "application/json",
+        headers: &[],
+    };
+    form.into_request(&to, client, moment)
 }
 
 /// The caller's id and secret, sent in the form if our own client sends its secret there, and in

@@ -1,4 +1,4 @@
-//! What a token endpoint answers, read strictly: RFC 6749 §5.1 and §5.2.
+//! What an endpoint of the provider answers, read strictly: RFC 6749 §5.1 and §5.2.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use oauth2::{ExtraTokenFields, StandardErrorResponse, StandardTokenResponse, Tok
 use serde::{Deserialize, Serialize};
 
 use crate::jose::strict_json;
+use crate::provider::{Defect, Endpoint};
 use crate::{CredentialKind, Denial, Reason, Secret};
 
-/// An answer of the token endpoint as it came, before anything in it is believed.
+/// An answer of the provider as it came, before anything in it is believed.
 ///
 /// Whoever makes it has bounded the body and followed no redirect.
 #[derive(Clone)]
-pub struct TokenReply {
+pub struct ProviderReply {
     /// The HTTP status.
     pub status: u16,
     /// The `Content-Type` header.
@@ -24,9 +25,9 @@ pub struct TokenReply {
     pub body: Secret,
 }
 
-impl std::fmt::Debug for TokenReply {
+impl std::fmt::Debug for ProviderReply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenReply")
+        f.debug_struct("ProviderReply")
             .field("status", &self.status)
             .finish_non_exhaustive()
     }
@@ -55,15 +56,15 @@ pub enum Unavailable {
 impl Unavailable {
     /// The reason that a request is refused for.
     #[must_use]
-    pub const fn reason(self) -> Reason {
+    pub const fn reason(self, endpoint: Endpoint) -> Reason {
         match self {
             Self::Unreachable => Reason::ProviderUnreachable,
             Self::Cut => Reason::ProviderCut,
             Self::Timeout => Reason::ProviderTimeout,
-            Self::TooLarge => Reason::ResponseMalformed("token_response.too_large"),
+            Self::TooLarge => endpoint.defect(Defect::TooLarge),
             Self::Unsendable => Reason::RequestRefused,
-            Self::NotHttp => Reason::ResponseMalformed("token_response.not_http"),
-            Self::NotUtf8 => Reason::ResponseMalformed("token_response.not_utf8"),
+            Self::NotHttp => endpoint.defect(Defect::NotHttp),
+            Self::NotUtf8 => endpoint.defect(Defect::NotUtf8),
         }
     }
 }
@@ -96,22 +97,34 @@ type Refusal = StandardErrorResponse<BasicErrorResponseType>;
 /// # Errors
 /// With the refusal that everybody who waits for this reply gets.
 pub(crate) fn read(
-    reply: &TokenReply,
+    reply: &ProviderReply,
     kind: CredentialKind,
     secrets: &[&str],
 ) -> Result<Tokens, Denial> {
     match reply.status {
         200 => success(reply),
-        300..=399 => Err(Reason::Redirected.into()),
-        429 => Err(Denial::new(Reason::ProviderBusy).with_retry_after(reply.retry_after)),
-        400..=499 => Err(refusal(reply, kind, secrets)),
-        500..=599 => Err(Denial::new(Reason::ProviderError).with_retry_after(reply.retry_after)),
-        _ => Err(Reason::ResponseMalformed("token_response.unexpected_status").into()),
+        _ => Err(failure(reply, Endpoint::Token, kind, secrets)),
     }
 }
 
-fn success(reply: &TokenReply) -> Result<Tokens, Denial> {
-    let mut object = json(reply)?;
+/// What a reply means that is no success.
+pub(super) fn failure(
+    reply: &ProviderReply,
+    endpoint: Endpoint,
+    kind: CredentialKind,
+    secrets: &[&str],
+) -> Denial {
+    match reply.status {
+        300..=399 => Reason::Redirected.into(),
+        429 => Denial::new(Reason::ProviderBusy).with_retry_after(reply.retry_after),
+        400..=499 => refusal(reply, endpoint, kind, secrets),
+        500..=599 => Denial::new(Reason::ProviderError).with_retry_after(reply.retry_after),
+        _ => endpoint.defect(Defect::UnexpectedStatus).into(),
+    }
+}
+
+fn success(reply: &ProviderReply) -> Result<Tokens, Denial> {
+    let mut object = json(reply, Endpoint::Token)?;
     // Kong's users meet providers that write the number as text; RFC 6749 §5.1 wants a number.
     // A negative or fractional one is as good as none: the token is used and not kept.
     let expires_in = match object.get("expires_in") {
@@ -161,25 +174,40 @@ fn lifetime(value: &serde_json::Value) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds.clamp(0.0, LONGEST).floor()))
 }
 
-fn refusal(reply: &TokenReply, kind: CredentialKind, secrets: &[&str]) -> Denial {
-    let Ok(object) = json(reply) else {
-        return malformed("token_response.error_malformed");
+fn refusal(
+    reply: &ProviderReply,
+    endpoint: Endpoint,
+    kind: CredentialKind,
+    secrets: &[&str],
+) -> Denial {
+    let Ok(object) = json(reply, endpoint) else {
+        return endpoint.defect(Defect::ErrorMalformed).into();
     };
     let Ok(refusal) = serde_json::from_value::<Refusal>(object.into()) else {
-        return malformed("token_response.error_malformed");
+        return endpoint.defect(Defect::ErrorMalformed).into();
     };
     let words = refusal.error_description().map_or("", String::as_str);
     let hint = secrets
         .iter()
         .filter(|secret| !secret.is_empty())
         .fold(words.to_owned(), |words, secret| words.replace(secret, "…"));
-    Denial::new(reason(refusal.error(), kind, words)).with_hint(&hint)
+    Denial::new(reason(refusal.error(), endpoint, kind, words)).with_hint(&hint)
 }
 
 /// RFC 6749 §5.2, read for each kind of credential.
-fn reason(error: &BasicErrorResponseType, kind: CredentialKind, words: &str) -> Reason {
+fn reason(
+    error: &BasicErrorResponseType,
+    endpoint: Endpoint,
+    kind: CredentialKind,
+    words: &str,
+) -> Reason {
     use BasicErrorResponseType as E;
     use CredentialKind as K;
+    // No grant is asked for at other endpoints: what they refuse is what the gateway sent.
+    let kind = match endpoint {
+        Endpoint::Token => kind,
+        _ => K::Introspection,
+    };
     match (kind, error) {
         // The caller's own id and secret were sent as the client's: their refusal is the caller's.
         (K::ClientCredentials, E::InvalidClient | E::UnauthorizedClient | E::InvalidGrant) => {
@@ -191,7 +219,20 @@ fn reason(error: &BasicErrorResponseType, kind: CredentialKind, words: &str) -> 
         (K::RefreshToken, E::InvalidGrant) => Reason::RefreshTokenRefused,
         // No scope is sent with a refresh, so that it is the token's own that is no longer granted.
         (K::RefreshToken, E::InvalidScope) => Reason::RefreshTokenScopeRefused,
-        (_, E::InvalidGrant) => Reason::PasswordRefused,
+        // RFC 8693 §2.2.2: the token, or what is asked for it.
+        (K::TokenExchange, E::InvalidGrant | E::InvalidRequest | E::InvalidScope) => {
+            Reason::ExchangeRefused
+        }
+        (K::TokenExchange, E::Extension(code))
+            if matches!(
+                code.as_str(),
+                "invalid_target" | "invalid_token" | "access_denied"
+            ) =>
+        {
+            Reason::ExchangeRefused
+        }
+        (K::Password, E::InvalidGrant) => Reason::PasswordRefused,
+        (_, E::InvalidGrant) => Reason::RequestRefused,
         (_, E::InvalidClient) => Reason::ClientRefused,
         (_, E::UnauthorizedClient) => Reason::ClientUnauthorized,
         (_, E::InvalidScope) => Reason::ScopeUnknown,
@@ -199,7 +240,7 @@ fn reason(error: &BasicErrorResponseType, kind: CredentialKind, words: &str) -> 
         (_, E::Extension(code)) if code == "temporarily_unavailable" || code == "server_error" => {
             Reason::ProviderError
         }
-        (_, E::Extension(_)) => Reason::ResponseMalformed("token_response.unknown_error"),
+        (_, E::Extension(_)) => endpoint.defect(Defect::UnknownError),
     }
 }
 
@@ -213,18 +254,27 @@ fn names_other_client(words: &str) -> bool {
     words.contains("client") && differs && !words.contains("certificate")
 }
 
-fn json(reply: &TokenReply) -> Result<serde_json::Map<String, serde_json::Value>, Denial> {
-    let media_type = reply.content_type.as_deref().unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(malformed("token_response.not_json"));
+/// The reply's body, which must say that it is JSON, and be an object.
+pub(super) fn json(
+    reply: &ProviderReply,
+    endpoint: Endpoint,
+) -> Result<serde_json::Map<String, serde_json::Value>, Denial> {
+    if !is_of_type(reply, "application/json") {
+        return Err(endpoint.defect(Defect::NotJson).into());
     }
     strict_json::object(reply.body.expose().as_bytes()).map_err(|error| match error {
         strict_json::StrictJsonError::DuplicateMember => {
-            malformed("token_response.duplicate_member")
+            endpoint.defect(Defect::DuplicateMember).into()
         }
-        _ => malformed("token_response.not_json"),
+        _ => endpoint.defect(Defect::NotJson).into(),
     })
+}
+
+/// Whether the reply says that it is of this media type.
+pub(super) fn is_of_type(reply: &ProviderReply, wanted: &str) -> bool {
+    let media_type = reply.content_type.as_deref().unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(wanted)
 }
 
 const fn malformed(code: &'static str) -> Denial {
@@ -235,8 +285,8 @@ const fn malformed(code: &'static str) -> Denial {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, body: &str) -> TokenReply {
-        TokenReply {
+    fn reply(status: u16, body: &str) -> ProviderReply {
+        ProviderReply {
             status,
             content_type: Some("application/json;charset=UTF-8".to_owned()),
             retry_after: None,

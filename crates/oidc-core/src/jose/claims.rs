@@ -54,6 +54,14 @@ impl Claims {
             strict_json::StrictJsonError::DuplicateMember => ClaimsError::Duplicate,
             _ => ClaimsError::NotAnObject,
         })?;
+        Self::of(members)
+    }
+
+    /// Claims that were read already, member by member.
+    ///
+    /// # Errors
+    /// If a registered claim has a wrong type.
+    pub(crate) fn of(members: Map<String, Value>) -> Result<Self, ClaimsError> {
         for name in ["iss", "sub", "jti", "azp", "typ", "nonce", "at_hash", "sid"] {
             if !matches!(members.get(name), None | Some(Value::String(_))) {
                 return Err(ClaimsError::WrongType(name));
@@ -120,6 +128,12 @@ impl Claims {
     #[must_use]
     pub const fn issued_at(&self) -> Option<UnixTime> {
         self.issued_at
+    }
+
+    /// All of them, by name.
+    #[must_use]
+    pub const fn members(&self) -> &Map<String, Value> {
+        &self.members
     }
 
     /// A claim that is a string, by its top-level name.

@@ -1,8 +1,11 @@
 //! Sets of public keys, each prepared once: RFC 7517, RFC 7518 §6, RFC 8037.
 //! Serves the contract's section on keys: a key that cannot be used is skipped, the set is kept.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
@@ -32,7 +35,8 @@ impl Default for KeySetLimits {
 /// The keys of an issuer that can verify signatures.
 #[derive(Debug, Default)]
 pub struct KeySet {
-    keys: Vec<VerificationKey>,
+    keys: Vec<Arc<VerificationKey>>,
+    ids: HashSet<KeyId>,
     skipped: usize,
 }
 
@@ -81,8 +85,10 @@ impl KeySet {
             .filter_map(|key| {
                 VerificationKey::prepare(&strict_json::object(key.get().as_bytes()).ok()?)
             })
+            .map(Arc::new)
             .collect();
         Ok(Self {
+            ids: keys.iter().map(|key| key.id).collect(),
             skipped: listed - keys.len(),
             keys,
         })
@@ -94,8 +100,8 @@ impl KeySet {
         &'a self,
         kid: Option<&'a str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &'a VerificationKey> {
-        let named = move |key: &&VerificationKey| match (kid, key.kid()) {
+    ) -> impl Iterator<Item = &'a Arc<VerificationKey>> {
+        let named = move |key: &&Arc<VerificationKey>| match (kid, key.kid()) {
             (Some(wanted), Some(kid)) => kid == wanted,
             _ => true,
         };
@@ -109,6 +115,12 @@ impl KeySet {
     #[must_use]
     pub fn has_kid(&self, kid: &str) -> bool {
         self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// Whether this very key is in the set, under whatever `kid`.
+    #[must_use]
+    pub fn holds(&self, key: &KeyId) -> bool {
+        self.ids.contains(key)
     }
 
     /// How many keys can be used.
@@ -130,9 +142,22 @@ impl KeySet {
     }
 }
 
+/// What tells one public key from another: a hash of its `kid` and of all that it consists of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId([u8; 32]);
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "KeyId({a:02x}{b:02x}{c:02x}{d:02x}…)")
+    }
+}
+
 /// One public key, parsed once for each algorithm that it fits.
 pub struct VerificationKey {
     kid: Option<String>,
+    id: KeyId,
+    jwk: Box<str>,
     prepared: Vec<(Algorithm, ParsedPublicKey)>,
 }
 
@@ -141,6 +166,18 @@ impl VerificationKey {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// What tells it from others.
+    #[must_use]
+    pub const fn id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The key as a JSON Web Key: its public members alone, by name.
+    #[must_use]
+    pub fn jwk(&self) -> &str {
+        &self.jwk
     }
 
     fn fits(&self, algorithm: Algorithm) -> bool {
@@ -211,8 +248,18 @@ impl VerificationKey {
             }
             _ => return None,
         };
+        let public: Map<String, Value> = PUBLIC
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), jwk.get(*name)?.clone())))
+            .collect();
+        let public = Value::Object(public).to_string();
+        let hash = digest::digest(&digest::SHA256, public.as_bytes());
+        let mut id = [0; 32];
+        id.copy_from_slice(hash.as_ref());
         (!prepared.is_empty()).then_some(Self {
             kid: text("kid")?.map(str::to_owned),
+            id: KeyId(id),
+            jwk: public.into(),
             prepared,
         })
     }
@@ -227,6 +274,11 @@ impl fmt::Debug for VerificationKey {
             .finish()
     }
 }
+
+/// The members of a public key that are passed on: none of a private one is among them.
+const PUBLIC: [&str; 10] = [
+    "kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e",
+];
 
 /// Each set of parameters refuses keys below 2048 and above 8192 bit.
 const RSA: [(Algorithm, &RsaParameters); 6] = [

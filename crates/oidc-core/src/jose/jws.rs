@@ -1,10 +1,12 @@
 //! The compact serialization of a signed token, read strictly: RFC 7515 §3.1 and §4, RFC 8725.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::{Algorithm, KeySet, strict_json};
+use super::{Algorithm, KeySet, VerificationKey, strict_json};
 
 /// The longest token that is looked at.
 const LENGTH_MAX: usize = 64 * 1024;
@@ -159,12 +161,12 @@ impl<'a> CompactJws<'a> {
         decode(self.payload).ok_or(JwsError::NotCompact)
     }
 
-    /// Checks the signature with the fitting keys of a set. Whether the algorithm is accepted is
-    /// for the caller to have asked before.
+    /// Checks the signature with the fitting keys of a set, and gives the one that made it. Whether
+    /// the algorithm is accepted is for the caller to have asked before.
     ///
     /// # Errors
     /// If no key fits, or none verifies.
-    pub fn verify(&self, keys: &KeySet) -> Result<(), JwsError> {
+    pub fn verify<'k>(&'k self, keys: &'k KeySet) -> Result<&'k Arc<VerificationKey>, JwsError> {
         let mut error = JwsError::KeyUnknown;
         for key in keys.candidates(self.kid(), self.algorithm) {
             if key.verify(
@@ -172,7 +174,7 @@ impl<'a> CompactJws<'a> {
                 self.signing_input.as_bytes(),
                 &self.signature,
             ) {
-                return Ok(());
+                return Ok(key);
             }
             error = JwsError::SignatureInvalid;
         }

@@ -8,7 +8,7 @@ pub(crate) mod strict_json;
 
 pub use alg::{Algorithm, AlgorithmSet, UnknownAlgorithm};
 pub use claims::{Claims, ClaimsError};
-pub use jwk::{KeySet, KeySetError, KeySetLimits, VerificationKey};
+pub use jwk::{KeyId, KeySet, KeySetError, KeySetLimits, VerificationKey};
 pub(crate) use jws::decode;
 pub use jws::{CompactJws, JwsError};
 pub use strict_json::StrictJsonError;

@@ -24,8 +24,24 @@ pub struct ProviderMetadata {
     pub revocation_endpoint: Option<Url>,
     /// Where claims about the user are (OIDC Core §5.3).
     pub userinfo_endpoint: Option<Url>,
+    /// Where clients go instead that authenticate by a certificate (RFC 8705 §5).
+    pub mtls_endpoint_aliases: EndpointAliases,
     /// How clients may authenticate; empty if the document does not say.
     pub token_endpoint_auth_methods_supported: Vec<String>,
+}
+
+/// Endpoints that ask for a client certificate (RFC 8705 §5).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct EndpointAliases {
+    /// Where token requests go.
+    pub token_endpoint: Option<Url>,
+    /// Where tokens are introspected.
+    pub introspection_endpoint: Option<Url>,
+    /// Where tokens are revoked.
+    pub revocation_endpoint: Option<Url>,
+    /// Where claims about the user are.
+    pub userinfo_endpoint: Option<Url>,
 }
 
 impl fmt::Debug for ProviderMetadata {
@@ -81,6 +97,8 @@ struct Document {
     revocation_endpoint: Option<Url>,
     userinfo_endpoint: Option<Url>,
     #[serde(default)]
+    mtls_endpoint_aliases: EndpointAliases,
+    #[serde(default)]
     token_endpoint_auth_methods_supported: Vec<String>,
 }
 
@@ -102,12 +120,17 @@ impl ProviderMetadata {
         if !same_issuer(&document.issuer, issuer) {
             return Err(DiscoveryError::IssuerMismatch);
         }
+        let aliases = &document.mtls_endpoint_aliases;
         let endpoints = [Some(&document.token_endpoint), Some(&document.jwks_uri)]
             .into_iter()
             .chain([
                 document.introspection_endpoint.as_ref(),
                 document.revocation_endpoint.as_ref(),
                 document.userinfo_endpoint.as_ref(),
+                aliases.token_endpoint.as_ref(),
+                aliases.introspection_endpoint.as_ref(),
+                aliases.revocation_endpoint.as_ref(),
+                aliases.userinfo_endpoint.as_ref(),
             ])
             .flatten();
         let secure = Url::parse(issuer).is_ok_and(|issuer| issuer.scheme() == "https");
@@ -126,6 +149,7 @@ impl ProviderMetadata {
             introspection_endpoint: document.introspection_endpoint,
             revocation_endpoint: document.revocation_endpoint,
             userinfo_endpoint: document.userinfo_endpoint,
+            mtls_endpoint_aliases: document.mtls_endpoint_aliases,
             token_endpoint_auth_methods_supported: document.token_endpoint_auth_methods_supported,
         })
     }

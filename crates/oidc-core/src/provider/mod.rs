@@ -1,9 +1,12 @@
 //! The identity provider: its issuer, where it is discovered, and the endpoints in force.
 //! OIDC Discovery §4, RFC 8414.
 
+mod endpoint;
 mod metadata;
 
-pub use metadata::{DiscoveryError, ProviderMetadata};
+pub(crate) use endpoint::Defect;
+pub use endpoint::{Endpoint, Endpoints};
+pub use metadata::{DiscoveryError, EndpointAliases, ProviderMetadata};
 
 use std::fmt;
 
@@ -23,8 +26,10 @@ pub fn shown(url: &Url) -> String {
 pub struct Provider {
     issuer: String,
     discovery_url: Url,
-    /// Used instead of the discovered `token_endpoint`.
-    pub token_endpoint: Option<Url>,
+    /// Used instead of the discovered endpoints.
+    pub endpoints: Endpoints,
+    /// Used instead of both by clients that authenticate by a certificate.
+    pub mtls_endpoints: Endpoints,
     /// Used instead of the discovered `jwks_uri`.
     pub jwks_uri: Option<Url>,
 }
@@ -68,7 +73,8 @@ impl Provider {
         Ok(Self {
             issuer: issuer.to_owned(),
             discovery_url: Url::parse(&discovery_url).map_err(|_| IssuerError::NotAUrl)?,
-            token_endpoint: None,
+            endpoints: Endpoints::default(),
+            mtls_endpoints: Endpoints::default(),
             jwks_uri: None,
         })
     }
@@ -94,9 +100,31 @@ impl Provider {
     /// The token endpoint in force.
     #[must_use]
     pub fn token_endpoint_of<'a>(&'a self, metadata: &'a ProviderMetadata) -> &'a Url {
-        self.token_endpoint
+        self.endpoints
+            .token
             .as_ref()
             .unwrap_or(&metadata.token_endpoint)
+    }
+
+    /// An endpoint in force; `None` if neither the configuration nor the provider names it.
+    ///
+    /// A client that authenticates by a certificate (`by_certificate`) goes to the endpoint that
+    /// asks for one (RFC 8705 §5).
+    #[must_use]
+    pub fn endpoint<'a>(
+        &'a self,
+        endpoint: Endpoint,
+        metadata: &'a ProviderMetadata,
+        by_certificate: bool,
+    ) -> Option<&'a Url> {
+        let alias = || self.mtls_endpoints.get(endpoint);
+        let discovered_alias = || metadata.mtls_endpoint_aliases.get(endpoint);
+        by_certificate
+            .then(alias)
+            .flatten()
+            .or_else(|| self.endpoints.get(endpoint))
+            .or_else(|| by_certificate.then(discovered_alias).flatten())
+            .or_else(|| metadata.get(endpoint))
     }
 
     /// The key set in force.

@@ -15,6 +15,9 @@ pub struct AccessTokenPolicy {
     pub algorithms: AlgorithmSet,
     /// By how much clocks may differ.
     pub leeway: Duration,
+    /// The JOSE `typ` that it must have, in lower case and without `application/`, such as
+    /// `at+jwt` (RFC 9068 §2.1); `None` takes no `typ`, `JWT` and `at+jwt`.
+    pub typ: Option<String>,
     /// Whether the signature is checked.
     pub verify_signature: bool,
     /// Whether issuer and times are checked. A token of another type is refused in any case.
@@ -31,10 +34,22 @@ pub fn verify_access_token(
     policy: &AccessTokenPolicy,
     now: UnixTime,
 ) -> Result<Verified<Claims>, VerifyError> {
-    let (jws, claims) = signed(token, keys, policy.algorithms, policy.verify_signature)?;
-    if !jws.typ().is_none_or(is_access_token_type) || claims.text("typ").is_some_and(is_other_kind)
-    {
+    let (jws, verified) = signed(token, keys, policy.algorithms, policy.verify_signature)?;
+    let claims = verified.get();
+    let fits = match &policy.typ {
+        Some(wanted) => jws.typ().is_some_and(|typ| media_type(typ) == *wanted),
+        None => jws.typ().is_none_or(is_access_token_type),
+    };
+    if !fits || is_of_another_kind(claims) {
         return Err(VerifyError::Type);
+    }
+    if policy.typ.as_deref() == Some("at+jwt") {
+        // RFC 9068 §2.2: who asks for this type may rely on all of it.
+        let texts = ["iss", "sub", "client_id", "jti"];
+        let missing = texts.iter().any(|name| claims.text(name).is_none());
+        if missing || claims.audience().is_empty() || claims.issued_at().is_none() {
+            return Err(VerifyError::ClaimMissing);
+        }
     }
     if policy.verify_claims {
         if !claims
@@ -43,23 +58,33 @@ pub fn verify_access_token(
         {
             return Err(VerifyError::Issuer);
         }
-        in_time(&claims, now, policy.leeway)?;
+        in_time(claims, now, policy.leeway)?;
     }
-    Ok(Verified(claims))
+    Ok(verified)
 }
 
 /// RFC 7515 §4.1.9: `application/` may be left out, and case does not count.
-fn is_access_token_type(typ: &str) -> bool {
+fn media_type(typ: &str) -> String {
     let typ = typ.to_ascii_lowercase();
-    matches!(
-        typ.strip_prefix("application/").unwrap_or(&typ),
-        "jwt" | "at+jwt"
-    )
+    match typ.strip_prefix("application/") {
+        Some(bare) => bare.to_owned(),
+        None => typ,
+    }
 }
 
-/// Keycloak says in a claim which kind of token it is; these kinds are no access tokens.
-fn is_other_kind(typ: &str) -> bool {
-    ["ID", "Refresh", "Offline", "Logout"]
-        .iter()
-        .any(|kind| kind.eq_ignore_ascii_case(typ))
+fn is_access_token_type(typ: &str) -> bool {
+    matches!(media_type(typ).as_str(), "jwt" | "at+jwt")
+}
+
+/// Whether the claims are those of another kind of token: Keycloak names the kind in `typ`; a hash
+/// of an access token or of a code is an ID token's (OIDC Core §3.3.2.11), and `events` a logout
+/// token's (OIDC Back-Channel Logout §2.4).
+pub(crate) fn is_of_another_kind(claims: &Claims) -> bool {
+    let kind = claims.text("typ").is_some_and(|typ| {
+        ["ID", "Refresh", "Offline", "Logout"]
+            .iter()
+            .any(|kind| kind.eq_ignore_ascii_case(typ))
+    });
+    let members = ["at_hash", "c_hash", "events"];
+    kind || members.iter().any(|name| claims.claim(&[name]).is_some())
 }

@@ -42,7 +42,8 @@ pub fn verify_id_token(
     now: UnixTime,
 ) -> Result<Verified<Claims>, VerifyError> {
     // 1. Encrypted ID tokens are not taken. 6. to 8. The algorithm, then the signature.
-    let (jws, claims) = signed(token, keys, policy.algorithms, policy.verify_signature)?;
+    let (jws, verified) = signed(token, keys, policy.algorithms, policy.verify_signature)?;
+    let claims = verified.get();
     let another = |typ: &str| {
         ["Bearer", "DPoP", "Refresh", "Offline", "Logout"]
             .iter()
@@ -70,7 +71,7 @@ pub fn verify_id_token(
             _ => {}
         }
         // 9. and 10. The times.
-        in_time(&claims, now, policy.leeway)?;
+        in_time(claims, now, policy.leeway)?;
         if claims.issued_at().is_none() {
             return Err(VerifyError::IssuedAtMissing);
         }
@@ -89,7 +90,7 @@ pub fn verify_id_token(
             return Err(VerifyError::AccessTokenHash);
         }
     }
-    Ok(Verified(claims))
+    Ok(verified)
 }
 
 /// The left half of the hash, by the ID token's own algorithm.

@@ -2,26 +2,40 @@
 //! RFC 7519 §7.2, RFC 8725, RFC 9068 §4, OIDC Core §3.1.3.7; the contract's section 3.
 
 mod access_token;
+mod answer;
 mod hint;
 mod id_token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use access_token::is_of_another_kind;
 pub use access_token::{AccessTokenPolicy, verify_access_token};
+pub use answer::{AnswerPolicy, verify_answer};
 pub use hint::{RefreshTokenHint, TokenKind, peek, refresh_token_hint};
 pub use id_token::{IdTokenPolicy, verify_id_token};
 
 use crate::UnixTime;
-use crate::jose::{AlgorithmSet, Claims, ClaimsError, CompactJws, JwsError, KeySet};
+use crate::jose::{
+    AlgorithmSet, Claims, ClaimsError, CompactJws, JwsError, KeySet, VerificationKey,
+};
 
 /// A value whose token was verified.
 #[derive(Clone, Debug)]
-pub struct Verified<T>(T);
+pub struct Verified<T> {
+    value: T,
+    key: Option<Arc<VerificationKey>>,
+}
 
 impl<T> Verified<T> {
     /// The value.
     pub const fn get(&self) -> &T {
-        &self.0
+        &self.value
+    }
+
+    /// The key by which the token was verified; `None` where signatures are not checked.
+    pub const fn key(&self) -> Option<&Arc<VerificationKey>> {
+        self.key.as_ref()
     }
 }
 
@@ -53,6 +67,9 @@ pub enum VerifyError {
     /// `iat` is in the future.
     #[error("the token was issued in the future")]
     IssuedInFuture,
+    /// A claim is absent that RFC 9068 §2.2 requires.
+    #[error("the token lacks a claim that its type requires")]
+    ClaimMissing,
     /// An ID token without `sub`.
     #[error("the token has no subject")]
     SubjectMissing,
@@ -86,6 +103,7 @@ impl VerifyError {
             Self::Expired => "token.expired",
             Self::NotYetValid => "token.not_yet_valid",
             Self::IssuedInFuture => "token.issued_in_future",
+            Self::ClaimMissing => "token.claim_missing",
             Self::SubjectMissing => "id_token.subject_missing",
             Self::IssuedAtMissing => "id_token.issued_at_missing",
             Self::Audience => "id_token.audience_mismatch",
@@ -103,16 +121,18 @@ fn signed<'t>(
     keys: &KeySet,
     algorithms: AlgorithmSet,
     verify_signature: bool,
-) -> Result<(CompactJws<'t>, Claims), VerifyError> {
+) -> Result<(CompactJws<'t>, Verified<Claims>), VerifyError> {
     let jws = CompactJws::parse(token)?;
     if !algorithms.contains(jws.algorithm()) {
         return Err(JwsError::AlgorithmNotAllowed.into());
     }
-    if verify_signature {
-        jws.verify(keys)?;
-    }
-    let claims = Claims::parse(&jws.payload()?)?;
-    Ok((jws, claims))
+    let key = if verify_signature {
+        Some(Arc::clone(jws.verify(keys)?))
+    } else {
+        None
+    };
+    let value = Claims::parse(&jws.payload()?)?;
+    Ok((jws, Verified { value, key }))
 }
 
 /// `exp`, `nbf` and `iat` (RFC 7519 §4.1.4 to §4.1.6).

@@ -78,7 +78,7 @@ fn a_leader_sends_what_the_grant_asks_for_and_authenticates_in_one_way() {
         let state = led(policy, credential);
         let request = state.request();
         assert_eq!(request.url().as_str(), "https://idp.test/token");
-        assert_eq!(request.body().expose(), form);
+        assert_eq!(request.body().expect("a form").expose(), form);
         let headers: Vec<_> = request
             .headers()
             .iter()
@@ -104,7 +104,7 @@ fn a_secret_in_the_form_is_not_in_a_header_as_well() {
     policy.token_headers = vec![("accept".to_owned(), Secret::new("application/jwt"))];
     let state = led(policy, refresh());
     assert!(
-        state.request().body().expose().ends_with(
+        state.request().body().expect("a form").expose().ends_with(
             "&resource=a+b&client_id=client%21%2BID&client_secret=SECRET%3F%25G%3Aclient"
         )
     );
@@ -349,7 +349,13 @@ fn a_successor_is_sent_in_the_presented_ones_place_and_a_ring_of_them_ends() {
         (successor.key, presented)
     );
     let led = token_of(state.clone().lead(None, moment(at(0))));
-    assert!(led.request().body().expose().contains("refresh_token=r2"));
+    assert!(
+        led.request()
+            .body()
+            .expect("a form")
+            .expose()
+            .contains("refresh_token=r2")
+    );
     let mut step = Step::Flight(state);
     let mut hops = 0;
     while let Step::Flight(state) = step {

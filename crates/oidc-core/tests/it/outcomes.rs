@@ -70,7 +70,7 @@ fn take(step: Step, outcome: &Outcome, seen: &mut Seen) -> Step {
                 state.follow(Successor { token, key })
             }
         },
-        Step::Token(state) => {
+        Step::Call(state) => {
             seen.token_requests += 1;
             seen.issued = matches!(outcome.token, 0..=4);
             let good = |change| Ok(tokens(at(0), &change));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use oidc_core::flight::{Entered, FlightTable};
 use oidc_core::grant::{
-    AwaitFlight, Ended, GrantPolicy, Granted, MemoryPlan, Step, TokenReply, Unavailable,
+    AwaitFlight, Ended, GrantPolicy, Granted, MemoryPlan, ProviderReply, Step, Unavailable,
 };
 use oidc_core::rotation::{Remembered, newest};
 use oidc_core::{Credential, Denial, Fingerprint, Reason, Secret, UnixTime};
@@ -26,7 +26,7 @@ struct Provider {
 }
 
 impl Provider {
-    fn answer(&mut self, form: &str, now: UnixTime) -> TokenReply {
+    fn answer(&mut self, form: &str, now: UnixTime) -> ProviderReply {
         let token = form.split_once("refresh_token=rt").expect("a refresh").1;
         let presented: usize = token.parse().expect("one of ours");
         if presented != self.issued {
@@ -55,7 +55,7 @@ struct Leader {
     step: Step,
     due: UnixTime,
     /// The provider's answer, on its way back.
-    reply: Option<TokenReply>,
+    reply: Option<ProviderReply>,
 }
 
 /// Both sides, and the clock between them.
@@ -225,12 +225,12 @@ impl Pair {
 
     fn proceed(&mut self, mut leader: Leader) -> Result<(), TestCaseError> {
         let step = match (leader.step, leader.reply.take()) {
-            (Step::Token(state), None) => {
-                let form = state.request().body().expose();
+            (Step::Call(state), None) => {
+                let form = state.request().body().expect("a form").expose();
                 leader.reply = Some(self.provider.answer(form, self.now));
-                Step::Token(state)
+                Step::Call(state)
             }
-            (Step::Token(state), Some(reply)) => state.answered(Ok(reply), self.now),
+            (Step::Call(state), Some(reply)) => state.answered(Ok(reply), self.now),
             (Step::Keys(state), _) if self.keys_at_hand => state.found(&keys(), self.now),
             (Step::Keys(state), _) => state.unavailable(Reason::KeysUnavailable, None),
             (Step::Done(ended), _) => return self.land(leader.key, &leader.plan, &ended),

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::client::assertion::SigningKey;
 use oidc_core::client::{Client, ClientAuthentication};
 use oidc_core::grant::{
-    AwaitFlight, AwaitKeys, AwaitToken, Ended, Grant, GrantPolicy, Granted, Moment, Step,
-    TokenReply,
+    AwaitFlight, AwaitKeys, AwaitReply, Ended, Grant, GrantPolicy, Granted, Moment, ProviderReply,
+    Step,
 };
 use oidc_core::jose::{Algorithm, KeySet, KeySetLimits};
 use oidc_core::provider::{Provider, ProviderMetadata};
@@ -108,7 +108,7 @@ pub(crate) fn id_token(now: UnixTime, subject: &str) -> String {
 }
 
 /// A successful reply with these members changed; `null` takes one out.
-pub(crate) fn tokens(now: UnixTime, changes: &Value) -> TokenReply {
+pub(crate) fn tokens(now: UnixTime, changes: &Value) -> ProviderReply {
     let mut body = json!({
         "access_token": access_token(now, Duration::from_secs(60)),
         "token_type": "Bearer",
@@ -123,8 +123,8 @@ pub(crate) fn tokens(now: UnixTime, changes: &Value) -> TokenReply {
     reply(200, &body)
 }
 
-pub(crate) fn reply(status: u16, body: &Value) -> TokenReply {
-    TokenReply {
+pub(crate) fn reply(status: u16, body: &Value) -> ProviderReply {
+    ProviderReply {
         status,
         content_type: Some("application/json".to_owned()),
         retry_after: None,
@@ -164,14 +164,14 @@ pub(crate) fn flight(policy: &Arc<GrantPolicy>, credential: Credential) -> Await
 
 /// The state in which the token endpoint is asked.
 #[track_caller]
-pub(crate) fn led(policy: GrantPolicy, credential: Credential) -> AwaitToken {
+pub(crate) fn led(policy: GrantPolicy, credential: Credential) -> AwaitReply {
     token_of(flight(&Arc::new(policy), credential).lead(None, moment(at(0))))
 }
 
 #[track_caller]
-pub(crate) fn token_of(step: Step) -> AwaitToken {
+pub(crate) fn token_of(step: Step) -> AwaitReply {
     match step {
-        Step::Token(state) => state,
+        Step::Call(state) => state,
         other => panic!("no token request: {other:?}"),
     }
 }

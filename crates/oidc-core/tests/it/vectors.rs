@@ -43,7 +43,7 @@ fn check(token: &str, key: &Value, algorithm: Algorithm) {
     };
     tampered.replace_range(at..=at, twin);
     let jws = CompactJws::parse(&tampered).expect("a JWS");
-    assert_eq!(jws.verify(&keys), Err(JwsError::SignatureInvalid));
+    assert_eq!(jws.verify(&keys).err(), Some(JwsError::SignatureInvalid));
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn provider(s: &mut Section<'_>) -> Option<Provider> {
     let text = issuer.filled_text()?;
     match Provider::new(&text) {
         Ok(mut provider) => {
-            provider.token_endpoint = token_endpoint;
+            provider.endpoints.token = token_endpoint;
             provider.jwks_uri = jwks;
             Some(provider)
         }

@@ -1,27 +1,28 @@
-//! The state in which the token endpoint is asked, once: RFC 6749 §5.
+//! The state in which the provider is asked, once: RFC 6749 §5, RFC 7662 §2.2, OIDC Core §5.3.2.
 
 use std::sync::Arc;
 
+use super::inquiry;
 use super::keys::AwaitKeys;
 use super::received::Received;
-use super::request::TokenRequest;
-use super::response::{self, TokenReply, Unavailable};
+use super::request::ProviderRequest;
+use super::response::{self, ProviderReply, Unavailable};
 use super::{Grant, Step};
 use crate::provider::ProviderMetadata;
 use crate::rotation::Subject;
-use crate::{Credential, Denial, Reason, UnixTime};
+use crate::{Credential, CredentialKind, Denial, Reason, UnixTime};
 
-/// Waits for the answer of the token endpoint.
+/// Waits for the provider's answer.
 #[derive(Debug)]
-pub struct AwaitToken {
+pub struct AwaitReply {
     pub(super) grant: Grant,
     pub(super) metadata: Arc<ProviderMetadata>,
-    pub(super) request: TokenRequest,
+    pub(super) request: ProviderRequest,
     pub(super) sent: Credential,
     pub(super) subject: Option<Subject>,
 }
 
-impl AwaitToken {
+impl AwaitReply {
     /// The grant so far.
     #[must_use]
     pub const fn grant(&self) -> &Grant {
@@ -29,18 +30,29 @@ impl AwaitToken {
     }
 
     /// What is to be sent, once.
-    pub const fn request(&self) -> &TokenRequest {
+    pub const fn request(&self) -> &ProviderRequest {
         &self.request
     }
 
     /// Goes on with the answer, or ends for lack of one.
-    pub fn answered(self, reply: Result<TokenReply, Unavailable>, now: UnixTime) -> Step {
+    pub fn answered(self, reply: Result<ProviderReply, Unavailable>, now: UnixTime) -> Step {
         let reply = match reply {
             Ok(reply) => reply,
-            Err(unavailable) => return self.grant.deny(unavailable.reason()),
+            Err(unavailable) => {
+                let reason = unavailable.reason(self.request.endpoint());
+                return self.grant.deny(reason);
+            }
         };
+        match &self.sent {
+            Credential::Introspection(_) | Credential::UserInfo(_) => self.said(&reply, now),
+            _ => self.issued(&reply, now),
+        }
+    }
+
+    /// An answer of the token endpoint.
+    fn issued(self, reply: &ProviderReply, now: UnixTime) -> Step {
         let secrets = self.secrets();
-        let tokens = match response::read(&reply, self.grant.kind(), &secrets) {
+        let tokens = match response::read(reply, self.grant.kind(), &secrets) {
             Ok(tokens) => tokens,
             Err(denial) => return self.refused(denial),
         };
@@ -61,6 +73,23 @@ impl AwaitToken {
                 .map(|life| now.plus(life)),
             uncacheable: tokens.expires_in.is_some_and(|life| life.is_zero()),
             subject: self.subject,
+            said: None,
+        };
+        AwaitKeys::begin(self.grant, self.metadata, Arc::new(received))
+    }
+
+    /// An answer about a token or its user.
+    fn said(self, reply: &ProviderReply, now: UnixTime) -> Step {
+        let said = match inquiry::read(reply, self.grant.kind(), &self.secrets()) {
+            Ok(said) => said,
+            Err(denial) => return self.grant.done(denial),
+        };
+        let (Credential::Introspection(token) | Credential::UserInfo(token)) = self.sent else {
+            return self.grant.deny(Reason::CredentialMissing);
+        };
+        let received = Received {
+            said: Some(said),
+            ..Received::presented(token, now)
         };
         AwaitKeys::begin(self.grant, self.metadata, Arc::new(received))
     }
@@ -81,7 +110,8 @@ impl AwaitToken {
     /// A refused refresh token whose own word names another client was used with the wrong one.
     fn refused(self, denial: Denial) -> Step {
         let azp = self.grant.hint().and_then(|hint| hint.azp.as_deref());
-        let mismatch = denial.reason() == Reason::RefreshTokenRefused
+        let mismatch = self.grant.kind() == CredentialKind::RefreshToken
+            && denial.reason() == Reason::RefreshTokenRefused
             && azp.is_some_and(|azp| azp != self.grant.client().id());
         if !mismatch {
             return self.grant.done(denial);
