@@ -1,7 +1,7 @@
 //! The way of one request, top to bottom: frame → route → extract → decide → rewrite → forward.
 //! Serves the contract's section on what a request meets.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,10 +10,11 @@ use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use oidc_core::grant::Granted;
-use oidc_core::{CredentialKind, Denial, Fault, Reason};
+use oidc_core::{CredentialKind, Denial, Fault, Reason, UnixTime};
 use token_extractors::Malformed;
 
 use crate::app::{App, PreparedRoute, Unrouted};
+use crate::authenticate::{DPOP_NONCE, Plugin};
 use crate::forward::{
     Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
 };
@@ -270,6 +271,8 @@ impl<'a> Exchange<'a> {
             return Ok((None, body));
         };
         let extractor = plugin.extractor();
+        let https = self.connection.hop().is_https(&parts.headers);
+        let evidence = plugin.possession().look(parts, self.connection, https);
         let format = extractor
             .needs_body(&parts.headers)
             .filter(|_| !hyper::body::Body::is_end_stream(&incoming));
@@ -312,10 +315,15 @@ impl<'a> Exchange<'a> {
             return Err(self.deny(plugin.refusals(), &denial));
         };
         self.story.kind = Some(found.credential.kind());
+        let by_dpop = found.by_dpop;
         let granted = plugin
             .authenticate(found.credential, extraction.client_arg.as_deref())
             .await
             .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
+        plugin
+            .possession()
+            .prove(&granted, by_dpop, &evidence, now())
+            .map_err(|denial| self.unproven(plugin, &denial))?;
         let granted = plugin
             .complete(granted)
             .await
@@ -326,6 +334,15 @@ impl<'a> Exchange<'a> {
             refusal
         })?;
         Ok((Some(granted), body))
+    }
+
+    /// A refusal for want of a proof; it may bring the nonce that the next proof needs.
+    fn unproven(&mut self, plugin: &Plugin, denial: &Denial) -> Box<Refusal> {
+        let mut refusal = self.deny(plugin.refusals(), denial);
+        if let Some(nonce) = plugin.possession().fresh_nonce(now()) {
+            refusal.response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
+        refusal
     }
 
     fn deny(&mut self, refusals: &respond::Refusals, denial: &Denial) -> Box<Refusal> {
@@ -347,6 +364,9 @@ impl<'a> Exchange<'a> {
     ) -> Option<Upgrade> {
         let kept = remove_hop_by_hop(&mut parts.headers);
         route.managed.remove_from(&mut parts.headers);
+        if !self.connection.hop().is_trusted() {
+            route.from_trusted_peers.remove_from(&mut parts.headers);
+        }
         framing::join_cookies(parts);
         let headers = &mut parts.headers;
         // The gateway has asked for the body itself.
@@ -390,6 +410,11 @@ impl<'a> Exchange<'a> {
         }
         upgrade
     }
+}
+
+fn now() -> UnixTime {
+    static CLOCK: LazyLock<jwks_cache::Clock> = LazyLock::new(oidc_broker::system_clock);
+    CLOCK()
 }
 
 fn malformed_denial(malformed: Malformed) -> Denial {

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{CertificateThumbprint, Confirmation, Proof, ProofError, ReplayError};
+use crate::Reason;
 
 /// How far a kind of binding is enforced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +142,16 @@ impl PossessionError {
             | Self::NotBoundToKey
             | Self::BearerScheme
             | Self::KeyMismatch => "invalid_token",
+        }
+    }
+}
+
+impl From<PossessionError> for Reason {
+    fn from(error: PossessionError) -> Self {
+        match error.oauth_error() {
+            "use_dpop_nonce" => Self::ProofNonceWanted(error.code()),
+            "invalid_dpop_proof" => Self::ProofRefused(error.code()),
+            _ => Self::PossessionUnproven(error.code()),
         }
     }
 }

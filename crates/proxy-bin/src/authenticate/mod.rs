@@ -5,8 +5,10 @@ mod brokers;
 mod inject;
 mod plugin;
 mod policy;
+mod possession;
 
 pub use brokers::BrokersError;
 pub(crate) use brokers::{BrokerSettings, Brokers};
 pub(crate) use plugin::Plugin;
 pub use plugin::PluginError;
+pub(crate) use possession::{DPOP_NONCE, ProofMemory};

@@ -11,6 +11,7 @@ use token_extractors::{Extractor, ExtractorConfig, InvalidName};
 
 use super::inject::{Carried, Injection};
 use super::policy::grant_policy;
+use super::possession::{AuthoritiesError, DPOP, DPOP_ALGORITHMS, Possession, ProofMemory};
 use crate::config::OidcPlugin;
 use crate::keys::{KeysError, OwnKeys};
 use crate::respond::Refusals;
@@ -24,6 +25,7 @@ pub(crate) struct Plugin {
     upstream: Vec<Injection>,
     downstream: Vec<Injection>,
     run_on_preflight: bool,
+    possession: Possession,
 }
 
 /// A plugin that cannot be prepared.
@@ -36,6 +38,9 @@ pub enum PluginError {
     /// The gateway's own keys cannot be used.
     #[error("the gateway's own keys: {0}")]
     Keys(#[from] KeysError),
+    /// Authorities of client certificates cannot be used.
+    #[error("the ca_certificates of proof_of_possession_mtls_from_header cannot be used")]
+    Authorities,
     /// A client's key does not sign.
     #[error("a client's key: {0}")]
     Sign(#[from] SignError),
@@ -50,18 +55,27 @@ impl Plugin {
         config: &OidcPlugin,
         broker: Broker,
         keys: &OwnKeys,
+        proofs: Arc<ProofMemory>,
     ) -> Result<Self, PluginError> {
+        let possession = Possession::prepare(&config.possession, proofs)
+            .map_err(|AuthoritiesError| PluginError::Authorities)?;
+        let realm = config.provider.realm();
+        let mut refusals = Refusals::new(
+            realm,
+            &config.unauthorized_message,
+            &config.forbidden_message,
+            config.display_errors,
+            config.expose_error_code,
+        );
+        if possession.takes_dpop() {
+            refusals = refusals.with_dpop(realm, config.expose_error_code, DPOP_ALGORITHMS);
+        }
         Ok(Self {
             extractor: Extractor::compile(extractor_config(config))?,
             policy: Arc::new(grant_policy(config, keys)?),
             broker,
-            refusals: Refusals::new(
-                config.provider.realm(),
-                &config.unauthorized_message,
-                &config.forbidden_message,
-                config.display_errors,
-                config.expose_error_code,
-            ),
+            refusals,
+            possession,
             upstream: Injection::all([
                 (Carried::Access, config.upstream_access_token.as_ref()),
                 (Carried::Refresh, config.upstream_refresh_token.as_ref()),
@@ -98,6 +112,17 @@ impl Plugin {
     #[must_use]
     pub(crate) fn lets_through(&self, method: &Method) -> bool {
         !self.run_on_preflight && *method == Method::OPTIONS
+    }
+
+    /// What clients have to prove.
+    #[must_use]
+    pub(crate) const fn possession(&self) -> &Possession {
+        &self.possession
+    }
+
+    /// The headers that this plugin keeps for itself: no client's goes upstream.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = HeaderName> {
+        self.possession.takes_dpop().then_some(DPOP).into_iter()
     }
 
     /// The headers that this plugin writes into requests.
@@ -188,6 +213,7 @@ fn extractor_config(config: &OidcPlugin) -> ExtractorConfig {
     let methods = access.methods;
     extractor.bearer = (methods.bearer || methods.introspection || methods.userinfo)
         .then(|| access.places.clone());
+    extractor.dpop = config.possession.policy.dpop != oidc_core::possession::Enforcement::Off;
     extractor.bearer_cookie.clone_from(&access.cookie);
     extractor.bearer_header.clone_from(&access.header);
     extractor.refresh_token = config.refresh_token.clone();

@@ -390,7 +390,11 @@ fn planned(plugin: &Plugin, dry: &Dry) {
     };
     match url {
         Some(url) => step(3, TO_IDP, &format!("{method} {}", shown(url))),
-        None => step(3, TO_IDP, &format!("the provider names no {} endpoint", endpoint.name())),
+        None => step(
+            3,
+            TO_IDP,
+            &format!("the provider names no {} endpoint", endpoint.name()),
+        ),
     }
     if endpoint == Endpoint::Token {
         more(&format!("grant_type {}", grant.kind()));

@@ -10,6 +10,7 @@ mod exchange;
 mod gateway;
 mod parameters;
 mod plugin;
+mod possession;
 mod problems;
 mod reader;
 mod reference;
@@ -29,6 +30,7 @@ pub use gateway::{
 };
 pub use parameters::{Kind, PARAMETERS, Parameter};
 pub use plugin::{OidcPlugin, RequiredClaims};
+pub use possession::{CertificateHeader, PossessionSettings};
 pub use problems::{Place, Problem, Problems};
 pub use reference::reference_markdown;
 pub use services::{Protocol, Route, RoutePath, Service};

@@ -14,6 +14,7 @@ use super::certificates::{self, Certificate};
 use super::clients::{self, ClientConfig};
 use super::exchange::{self, ExchangeSettings};
 use super::parameters::PARAMETERS;
+use super::possession::{self, PossessionSettings};
 use super::reader::{Item, Section};
 use super::targets::{self, HeaderTarget};
 use super::unsupported;
@@ -39,6 +40,10 @@ pub struct OidcPlugin {
     pub access_tokens: AccessTokenSettings,
     /// Which of them are exchanged.
     pub exchange: Option<ExchangeSettings>,
+    /// What clients have to prove.
+    pub possession: PossessionSettings,
+    /// Whether the gateway proves possession of a key of its own at the token endpoint.
+    pub client_dpop: bool,
     /// The certificate that the gateway shows to the provider.
     pub certificate: Option<Arc<Certificate>>,
     /// Whether the provider's certificate is checked where the gateway shows its own.
@@ -133,13 +138,13 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
     let issuers_allowed = texts(s, "issuers_allowed");
     let access_tokens = access_tokens::read(s, &auth_methods, &issuers_allowed);
     let exchange = exchange::read(s, &scopes, &audience);
-    let asks_nobody = |kind: &CredentialKind| {
-        matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo)
-    };
+    let asks_nobody =
+        |kind: &CredentialKind| matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo);
     let needs_client = !auth_methods.iter().all(asks_nobody)
         || access_tokens.methods.introspect_signed
         || exchange.is_some();
     let certificate = certificate(s);
+    let possession = possession::read(s, &auth_methods);
     let clients = clients::read(s, needs_client, certificate.is_some());
     let refresh_places = places(s, "refresh_token_param_type");
     let refresh_name = s
@@ -183,6 +188,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         audience,
         access_tokens,
         exchange,
+        possession,
+        client_dpop: flag(s, "client_dpop", false),
         certificate,
         certificate_ssl_verify: flag(s, "tls_client_auth_ssl_verify", true),
         revocation_token_param: text(s, "revocation_token_param_name", "token"),
@@ -375,7 +382,11 @@ fn requirement(s: &mut Section<'_>, what: &str, into: &mut Requirement) {
 }
 
 /// Parallel lists of names and values.
-pub(super) fn pairs<'a>(s: &mut Section<'a>, what: &str, header: bool) -> Vec<(String, Secret, Item<'a>)> {
+pub(super) fn pairs<'a>(
+    s: &mut Section<'a>,
+    what: &str,
+    header: bool,
+) -> Vec<(String, Secret, Item<'a>)> {
     let names = s.take(&format!("{what}_names"));
     let values = s.take(&format!("{what}_values"));
     let (names_list, values_list) = (

@@ -86,6 +86,7 @@ const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at", "ws_id"];
 const ROOT: &[&str] = &[
     "_format_version",
     "_transform",
+    "ca_certificates",
     "certificates",
     "gateway",
     "plugins",
@@ -111,6 +112,8 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     let settings = gateway::read(section.take("gateway"), &root);
     let certificates = certificates::read(&mut section);
     context.certificates.get_or_init(|| certificates);
+    let authorities = certificates::read_authorities(&mut section);
+    context.authorities.get_or_init(|| authorities);
     let mut attached = Attached::default();
     for item in section
         .take("plugins")
