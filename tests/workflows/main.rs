@@ -8,6 +8,7 @@ mod introspection;
 mod mtls;
 mod outage;
 mod password;
+mod possession;
 mod refresh_token;
 mod refusals;
 mod rotation;
