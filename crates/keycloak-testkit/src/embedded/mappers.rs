@@ -10,7 +10,7 @@ use crate::Client;
 pub(super) fn mapped(client: &Client, account: &Account) -> Map<String, Value> {
     let user = &account.user;
     let mut claims = Map::new();
-    if client.groups_claim {
+    if client.groups_claim && !user.groups.is_empty() {
         let mut groups = user.groups.clone();
         groups.sort();
         claims.insert("groups".to_owned(), json!(groups));
