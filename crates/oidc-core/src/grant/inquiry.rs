@@ -257,6 +257,11 @@ pub(super) fn introspected(
         }
         _ => return Err(malformed.into()),
     }
+    // Keycloak puts the token's signed twin beside its members, where `application/jwt` is asked for.
+    let jwt = jwt.or_else(|| match members.get("jwt") {
+        Some(Value::String(jwt)) if !jwt.is_empty() => Some(Secret::new(jwt.as_str())),
+        _ => None,
+    });
     // Some providers write the numbers as text.
     for name in ["exp", "iat", "nbf"] {
         if let Some(Value::String(text)) = members.get(name) {

@@ -1,5 +1,7 @@
 //! The protocol from outside: transitions, rules, vectors, and a provider that detects reuse.
 
+mod access_tokens;
+mod attacks;
 mod edges;
 mod memories;
 mod oracle;
