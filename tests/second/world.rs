@@ -1,7 +1,9 @@
 //! The provider, an upstream and a gateway between them.
 
-use gateway_tests::{Client, Config, Gateway, ProviderClient, ProviderOptions, SecondProvider};
-use keycloak_testkit::{EchoUpstream, Tokens};
+use gateway_tests::{
+    Client, Config, Gateway, ProviderClient, ProviderOptions, ProviderTokens, SecondProvider,
+};
+use keycloak_testkit::EchoUpstream;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -55,13 +57,13 @@ impl World {
     }
 
     /// John's tokens, straight from the provider, issued to the gateway's client.
-    pub(crate) async fn john(&self) -> Tokens {
+    pub(crate) async fn john(&self) -> ProviderTokens {
         self.idp.john(APP, Some(APP_SECRET)).await
     }
 
     /// Whether the session lives: its newest refresh token is good straight at the provider.
     pub(crate) async fn lives_by(&self, newest: &str) -> bool {
         let refreshed = self.idp.refresh(newest, APP, Some(APP_SECRET)).await;
-        refreshed.is_ok()
+        refreshed.status == 200
     }
 }

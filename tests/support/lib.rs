@@ -13,5 +13,7 @@ pub use client::{Answer, Client, Request};
 pub use config::Config;
 pub use eventually::eventually;
 pub use gateway::Gateway;
-pub use second_provider::{ProviderClient, ProviderOptions, ProviderRequest, SecondProvider};
+pub use second_provider::{
+    ProviderClient, ProviderOptions, ProviderRequest, ProviderTokens, SecondProvider,
+};
 pub use world::{APP, APP_SECRET, World, WorldBuilder};

@@ -7,12 +7,11 @@ mod skip;
 use std::net::SocketAddr;
 
 use http::header::CONTENT_TYPE;
-use keycloak_testkit::{CallError, Reply, Tokens};
 use serde_json::{Value, json};
 
 pub use description::{ProviderClient, ProviderOptions};
 
-use crate::Client;
+use crate::{Answer, Client};
 use process::Process;
 
 /// A running provider, of one test. It ends when it is dropped, or when the test's process does.
@@ -22,6 +21,9 @@ use process::Process;
 pub struct SecondProvider {
     process: Process,
 }
+
+/// Tokens that the provider issued to a test.
+pub struct ProviderTokens(Value);
 
 /// A request as the provider saw it.
 #[derive(Clone, Debug)]
@@ -130,48 +132,35 @@ impl SecondProvider {
     ///
     /// # Panics
     /// If the provider refuses.
-    pub async fn john(&self, client: &str, secret: Option<&str>) -> Tokens {
+    pub async fn john(&self, client: &str, secret: Option<&str>) -> ProviderTokens {
         let form = [
             ("grant_type", "password"),
             ("username", "john"),
             ("password", "doe"),
             ("scope", "openid offline_access"),
         ];
-        let reply = self.token(&form, client, secret).await;
-        reply.tokens().expect("john's tokens")
+        let answer = self.token(&form, client, secret).await.expect(200);
+        ProviderTokens(answer.json())
     }
 
     /// Uses a refresh token.
-    ///
-    /// # Errors
-    /// If the provider refuses.
-    pub async fn refresh(
-        &self,
-        token: &str,
-        client: &str,
-        secret: Option<&str>,
-    ) -> Result<Tokens, CallError> {
+    pub async fn refresh(&self, token: &str, client: &str, secret: Option<&str>) -> Answer {
         let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        self.token(&form, client, secret).await.tokens()
+        self.token(&form, client, secret).await
     }
 
     /// A token request of the test's own, which is neither counted nor held.
-    pub async fn token(&self, form: &[(&str, &str)], client: &str, secret: Option<&str>) -> Reply {
+    pub async fn token(&self, form: &[(&str, &str)], client: &str, secret: Option<&str>) -> Answer {
         let mut encoded = url::form_urlencoded::Serializer::new(String::new());
         encoded
             .extend_pairs(form)
             .append_pair("client_id", client)
             .extend_pairs(secret.map(|secret| ("client_secret", secret)));
-        let answer = self
-            .http()
+        self.http()
             .post_form("/token", &encoded.finish())
             .header("Test-Own", "yes")
             .send()
-            .await;
-        Reply {
-            status: answer.status.as_u16(),
-            body: answer.json(),
-        }
+            .await
     }
 
     async fn command(&self, name: &str, what: &Value) -> Value {
@@ -183,6 +172,35 @@ impl SecondProvider {
             .await
             .expect(200)
             .json()
+    }
+}
+
+impl ProviderTokens {
+    /// The access token.
+    #[must_use]
+    pub fn access(&self) -> &str {
+        self.text("access_token")
+    }
+
+    /// The refresh token.
+    ///
+    /// # Panics
+    /// If none was issued.
+    #[must_use]
+    pub fn refresh(&self) -> &str {
+        self.text("refresh_token")
+    }
+
+    /// The whole answer.
+    #[must_use]
+    pub const fn json(&self) -> &Value {
+        &self.0
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.0[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} was issued"))
     }
 }
 
