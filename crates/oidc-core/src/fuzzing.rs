@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use crate::grant::ProviderReply;
 use crate::grant::response::read;
-use crate::jose::{Algorithm, Claims, CompactJws, KeySet, KeySetLimits, strict_json};
+use crate::jose::{Algorithm, AlgorithmSet, Claims, CompactJws, KeySet, KeySetLimits, strict_json};
+use crate::possession::{
+    CertificateFormat, NonceRule, PresentedCertificate, ProofCheck, ProofError, proof_header,
+};
 use crate::provider::ProviderMetadata;
 use crate::verify::{TokenKind, peek, refresh_token_hint};
-use crate::{CredentialKind, Secret};
+use crate::{CredentialKind, Secret, UnixTime};
 
 /// A token is taken apart whole or not at all, and nobody's keys verify it.
 pub fn jws(bytes: &[u8]) {
@@ -121,6 +124,99 @@ pub fn json(bytes: &[u8]) {
     }
 }
 
+/// A proof is taken for one method, one URL and one access token, and for a time within bounds.
+///
+/// The time is that of the RFC's examples, which are among the seeds: no random bytes are signed.
+pub fn dpop_proof(bytes: &[u8]) {
+    let Ok(Some(proof)) = proof_header(&[bytes]) else {
+        return;
+    };
+    for (method, url, token, other) in [
+        ("POST", "https://server.example.com/token", None, "GET"),
+        (
+            "GET",
+            "https://resource.example.org/protectedresource",
+            Some(Secret::new("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU")),
+            "POST",
+        ),
+    ] {
+        let url = url::Url::parse(url).expect("a URL");
+        let check = ProofCheck {
+            method,
+            url: &url,
+            access_token: token.as_ref(),
+            algorithms: AlgorithmSet::default(),
+            nonce: NonceRule::Off,
+            now: UnixTime::from_secs(1_562_262_618),
+            lifetime: Duration::from_secs(300),
+            leeway: ProofCheck::LEEWAY,
+        };
+        match check.verify(proof) {
+            Err(error) => assert!(error.code().starts_with("dpop.")),
+            Ok(good) => {
+                assert!(proof.len() <= 8192 && proof.matches('.').count() == 2);
+                assert!((1..=256).contains(&good.jti().len()));
+                assert!(good.expires_at() >= check.now);
+                let method = ProofCheck {
+                    method: other,
+                    ..check
+                };
+                assert_eq!(method.verify(proof), Err(ProofError::MethodMismatch));
+                let elsewhere = url.join("/elsewhere").expect("a URL");
+                let target = ProofCheck {
+                    url: &elsewhere,
+                    ..check
+                };
+                assert_eq!(target.verify(proof), Err(ProofError::UrlMismatch));
+                let another = Secret::new("another");
+                let token = ProofCheck {
+                    access_token: Some(&another),
+                    ..check
+                };
+                assert!(token.verify(proof).is_err());
+                let later = check.now.plus(Duration::from_secs(700));
+                let late = ProofCheck {
+                    now: later,
+                    ..check
+                };
+                assert_eq!(late.verify(proof), Err(ProofError::Expired));
+            }
+        }
+    }
+}
+
+/// What is read out of a header is a certificate by its framing, and reads the same however it
+/// is written. The first byte chooses the format.
+pub fn client_certificate_header(bytes: &[u8]) {
+    use base64::Engine as _;
+    const FORMATS: [CertificateFormat; 3] = [
+        CertificateFormat::Base64,
+        CertificateFormat::UrlEncoded,
+        CertificateFormat::ClientCert,
+    ];
+    let Some((format, value)) = bytes.split_first() else {
+        return;
+    };
+    let Ok(read) = PresentedCertificate::parse(value, FORMATS[usize::from(format % 3)]) else {
+        return;
+    };
+    assert!(value.len() <= 16 * 1024 && read.intermediates().len() < 8);
+    let der = read.der();
+    assert!(der.len() < value.len() && der[0] == 0x30);
+    let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    let url: String = pem.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let written = [base64.clone(), url, format!(":{base64}:")];
+    for (format, value) in FORMATS.into_iter().zip(written) {
+        // One that only just found room as it was may find none with all of it encoded.
+        if value.len() <= 16 * 1024 {
+            let again = PresentedCertificate::parse(value.as_bytes(), format).expect("the same");
+            assert_eq!(again.der(), der);
+            assert_eq!(again.thumbprint(), read.thumbprint());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +273,18 @@ mod tests {
         })
     }
 
+    fn damaged(bytes: &[u8], damage: Option<(usize, u8)>) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        if let Some((at, byte)) = damage {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        bytes
+    }
+
+    const PROOF: &[&str] = &[
+        "typ", "alg", "jwk", "jti", "htm", "htu", "iat", "ath", "nonce", "exp",
+    ];
     const TOKEN: &[&str] = &[
         "alg", "kid", "typ", "crit", "b64", "iss", "sub", "aud", "exp", "azp",
     ];
@@ -207,6 +315,42 @@ mod tests {
             let all = [encode(&header), encode(&claims), encode(&raw), String::new(), "!".to_owned()];
             jws(all[..parts.min(all.len())].join(".").as_bytes());
             jws(&raw);
+        }
+
+        #[test]
+        fn proofs(header in nearly(PROOF), key in nearly(KEYS), claims in nearly(PROOF), raw in vec(any::<u8>(), 0..80)) {
+            let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+            let key = String::from_utf8_lossy(&key);
+            let likely = format!(r#"{{"typ":"dpop+jwt","alg":"ES256","jwk":{key}}}"#);
+            let rest = format!("{}.{}", encode(&claims), encode(&raw));
+            dpop_proof(format!("{}.{rest}", encode(&header)).as_bytes());
+            dpop_proof(format!("{}.{rest}", encode(likely.as_bytes())).as_bytes());
+            dpop_proof(&raw);
+        }
+
+        /// The RFC's proof, damaged or not.
+        #[test]
+        fn a_proof_that_was_signed(damage: Option<(usize, u8)>, seed in 0..2_usize) {
+            let seeds: [&[u8]; 2] = [
+                include_bytes!("../../../fuzz/corpus/dpop_proof/seed-rfc9449-4-1"),
+                include_bytes!("../../../fuzz/corpus/dpop_proof/seed-rfc9449-7-1"),
+            ];
+            dpop_proof(&damaged(seeds[seed], damage));
+        }
+
+        #[test]
+        fn certificates(damage: Option<(usize, u8)>, seed in 0..4_usize, format: u8, raw in vec(any::<u8>(), 0..80)) {
+            let seeds: [&[u8]; 4] = [
+                include_bytes!("../../../fuzz/corpus/client_certificate_header/seed-base64"),
+                include_bytes!("../../../fuzz/corpus/client_certificate_header/seed-escaped"),
+                include_bytes!("../../../fuzz/corpus/client_certificate_header/seed-pem-in-one-line"),
+                include_bytes!("../../../fuzz/corpus/client_certificate_header/seed-rfc9440"),
+            ];
+            client_certificate_header(&damaged(seeds[seed], damage));
+            client_certificate_header(&[&[format], raw.as_slice()].concat());
+            let base64 = base64::engine::general_purpose::STANDARD.encode(&raw);
+            client_certificate_header(&[b"\0", base64.as_bytes()].concat());
+            client_certificate_header(format!("\u{2}:{base64}:").as_bytes());
         }
 
         #[test]
