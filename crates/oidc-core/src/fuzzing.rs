@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::grant::ProviderReply;
+use crate::client::{Client, ClientAuthentication};
 use crate::grant::response::read;
+use crate::grant::{Grant, GrantPolicy, Granted, Moment, ProviderReply, Step};
 use crate::jose::{Algorithm, AlgorithmSet, Claims, CompactJws, KeySet, KeySetLimits, strict_json};
 use crate::possession::{
     CertificateFormat, NonceRule, PresentedCertificate, ProofCheck, ProofError, proof_header,
 };
-use crate::provider::ProviderMetadata;
+use crate::provider::{Provider, ProviderMetadata};
 use crate::verify::{TokenKind, peek, refresh_token_hint};
-use crate::{CredentialKind, Secret, UnixTime};
+use crate::{Credential, CredentialKind, Denial, FingerprintKey, Secret, UnixTime};
 
 /// A token is taken apart whole or not at all, and nobody's keys verify it.
 pub fn jws(bytes: &[u8]) {
@@ -102,6 +103,86 @@ pub fn token_response(bytes: &[u8]) {
             }
         }
     }
+}
+
+/// What the provider says about a token or its user lets a token pass only if it says so.
+pub fn inquiry(bytes: &[u8]) {
+    let Some((kinds, body)) = bytes.split_first() else {
+        return;
+    };
+    let Ok(body) = std::str::from_utf8(body) else {
+        return;
+    };
+    let media_type = [
+        "application/json",
+        "application/jwt",
+        "application/token-introspection+jwt",
+        "text/html",
+    ][usize::from(kinds >> 4) % 4];
+    let reply = ProviderReply {
+        status: [200, 200, 200, 400, 401, 403, 500, 307][usize::from(kinds % 8)],
+        content_type: Some(media_type.to_owned()),
+        retry_after: None,
+        dpop_nonce: None,
+        body: Secret::new(body),
+    };
+    let now = UnixTime::from_secs(1_800_000_000);
+    for introspection in [true, false] {
+        let Some(result) = asked(introspection, &reply, now) else {
+            continue;
+        };
+        match result {
+            Ok(granted) => {
+                // Nobody's keys verify anything here: only what is plain can be believed.
+                assert_eq!((reply.status, media_type), (200, "application/json"));
+                let said = granted.introspection().or(granted.user_info());
+                let claims = said.expect("what was said").claims();
+                if introspection {
+                    assert_eq!(claims.claim(&["active"]), Some(&Value::Bool(true)));
+                    assert!(claims.expires_at().is_none_or(|end| end > now));
+                } else {
+                    assert!(claims.subject().is_some_and(|subject| !subject.is_empty()));
+                }
+            }
+            Err(denial) => assert!(denial.reason().status().as_u16() >= 400),
+        }
+    }
+}
+
+/// What becomes of a token about which the provider says this.
+fn asked(
+    introspection: bool,
+    reply: &ProviderReply,
+    now: UnixTime,
+) -> Option<Result<std::sync::Arc<Granted>, Denial>> {
+    const DOCUMENT: &[u8] = br#"{"issuer":"https://idp.test","token_endpoint":"https://idp.test/t",
+        "jwks_uri":"https://idp.test/k","introspection_endpoint":"https://idp.test/i",
+        "userinfo_endpoint":"https://idp.test/u"}"#;
+    let provider = Provider::new("https://idp.test").ok()?;
+    let metadata = ProviderMetadata::parse(DOCUMENT, "https://idp.test").ok()?;
+    let client = Client::new("c", ClientAuthentication::None);
+    let mut policy = GrantPolicy::new(provider, vec![client]);
+    policy.access_tokens.introspection = introspection;
+    policy.access_tokens.userinfo = !introspection;
+    let credential = Credential::Bearer(Secret::new("opaque"));
+    let key = FingerprintKey::new(&[0; 32]);
+    let mut step = Grant::start(policy.into(), credential, None);
+    for _ in 0..9 {
+        step = match step {
+            Step::Metadata(state) => state.found(metadata.clone().into(), &key),
+            Step::Flight(state) => state.lead(
+                None,
+                Moment {
+                    now,
+                    random: [0; 16],
+                },
+            ),
+            Step::Call(state) => state.answered(Ok(reply.clone()), now),
+            Step::Keys(state) => state.found(&KeySet::default(), now),
+            Step::Done(ended) => return Some(ended.result),
+        };
+    }
+    panic!("it does not end");
 }
 
 /// A document is its issuer's, with endpoints that can be asked.
@@ -301,6 +382,20 @@ mod tests {
         "error",
         "error_description",
     ];
+    const INQUIRY: &[&str] = &[
+        "active",
+        "exp",
+        "iat",
+        "nbf",
+        "iss",
+        "sub",
+        "aud",
+        "typ",
+        "token_type",
+        "jwt",
+        "cnf",
+        "error",
+    ];
     const DOCUMENT: &[&str] = &[
         "issuer",
         "token_endpoint",
@@ -315,6 +410,14 @@ mod tests {
             let all = [encode(&header), encode(&claims), encode(&raw), String::new(), "!".to_owned()];
             jws(all[..parts.min(all.len())].join(".").as_bytes());
             jws(&raw);
+        }
+
+        #[test]
+        fn inquiries(kinds: u8, body in nearly(INQUIRY), active: bool) {
+            let body = String::from_utf8_lossy(&body);
+            let likely = body.replacen('{', if active { r#"{"active":true,"# } else { "{" }, 1);
+            inquiry(&[&[kinds], body.as_bytes()].concat());
+            inquiry(&[&[0], likely.replace(",}", "}").as_bytes()].concat());
         }
 
         #[test]
