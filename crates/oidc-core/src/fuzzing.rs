@@ -403,6 +403,30 @@ mod tests {
         "token_endpoint_auth_methods_supported",
     ];
 
+    /// What fuzzing began with, and found: it holds for each of them.
+    #[test]
+    fn the_corpora_of_the_fuzz_targets_hold() {
+        let targets: [(&str, fn(&[u8])); 8] = [
+            ("client_certificate_header", client_certificate_header),
+            ("discovery", discovery),
+            ("dpop_proof", dpop_proof),
+            ("inquiry", inquiry),
+            ("json", json),
+            ("jwks", jwks),
+            ("jws", jws),
+            ("token_response", token_response),
+        ];
+        let corpora = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+        for (name, target) in targets {
+            let mut count = 0;
+            for file in std::fs::read_dir(corpora.join(name)).expect("a corpus") {
+                target(&std::fs::read(file.expect("a file").path()).expect("readable"));
+                count += 1;
+            }
+            assert!(count > 0, "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn tokens(header in nearly(TOKEN), claims in nearly(TOKEN), raw in vec(any::<u8>(), 0..80), parts in 0..6usize) {
