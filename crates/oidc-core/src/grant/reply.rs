@@ -154,6 +154,12 @@ fn reason(
         (_, E::Extension(code)) if code == "temporarily_unavailable" || code == "server_error" => {
             Reason::ProviderError
         }
+        // RFC 7009 §2.2.1: a provider may not look at signed tokens here, whoever presents one.
+        (_, E::Extension(code))
+            if endpoint == Endpoint::Introspection && code == "unsupported_token_type" =>
+        {
+            Reason::AccessTokenRefused("introspection.unsupported_token_type")
+        }
         (_, E::Extension(_)) => endpoint.defect(Defect::UnknownError),
     }
 }
@@ -313,6 +319,28 @@ mod tests {
             code(400, words, CredentialKind::RefreshToken),
             "refresh_token.client_mismatch"
         );
+    }
+
+    #[test]
+    fn a_kind_of_token_that_is_not_introspected_is_the_callers_there_alone() {
+        let said = reply(400, r#"{"error":"unsupported_token_type"}"#);
+        for (endpoint, status, expected) in [
+            (
+                Endpoint::Introspection,
+                401,
+                "introspection.unsupported_token_type",
+            ),
+            (
+                Endpoint::Revocation,
+                502,
+                "revocation_response.unknown_error",
+            ),
+            (Endpoint::Token, 502, "token_response.unknown_error"),
+        ] {
+            let denial = failure(&said, endpoint, CredentialKind::Introspection, &[]);
+            assert_eq!(denial.reason().code(), expected);
+            assert_eq!(denial.reason().status(), status, "{expected}");
+        }
     }
 
     #[test]
