@@ -1,5 +1,6 @@
 //! The protocol from outside: transitions, rules, vectors, and a provider that detects reuse.
 
+mod authorize;
 mod edges;
 mod memories;
 mod oracle;
