@@ -86,6 +86,11 @@ impl Request {
         self.header("Refresh-Token", token)
     }
 
+    /// Presents an access token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
     /// Presents a name and a password, or a client's id and secret.
     pub fn basic(self, name: &str, password: &str) -> Self {
         let pair = STANDARD.encode(format!("{name}:{password}"));

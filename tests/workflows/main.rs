@@ -1,11 +1,14 @@
 //! What a user of each workflow sees, against the embedded provider and a real Keycloak alike.
 
 mod authorization;
+mod bearer;
 mod client_authentication;
 mod client_credentials;
+mod introspection;
 mod outage;
 mod password;
 mod refresh_token;
 mod refusals;
 mod rotation;
 mod single_flight;
+mod userinfo;

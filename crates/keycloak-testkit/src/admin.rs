@@ -58,9 +58,19 @@ impl Admin {
     /// # Errors
     /// If the server refuses, for example since there is one of this name.
     pub async fn create_realm(&self, realm: &Realm) -> Result<(), Error> {
+        self.create(realm.algorithm, realm.to_json()).await
+    }
+
+    /// Makes a realm that calls itself by this base address, whichever way it is asked.
+    pub(crate) async fn create_realm_at(&self, realm: &Realm, base: &str) -> Result<(), Error> {
         let mut settings = realm.to_json();
+        settings["attributes"]["frontendUrl"] = json!(base);
+        self.create(realm.algorithm, settings).await
+    }
+
+    async fn create(&self, algorithm: Algorithm, mut settings: Value) -> Result<(), Error> {
         let keys = [
-            signing_key(realm.algorithm, 100),
+            signing_key(algorithm, 100),
             ENCRYPTION_KEY.clone(),
             key("hmac-generated", 100, json!({"algorithm": ["HS512"]})),
             key("aes-generated", 100, json!({})),

@@ -45,6 +45,7 @@
 pub mod admin;
 mod call;
 mod clock;
+mod dpop;
 mod echo;
 mod embedded;
 mod error;
@@ -56,9 +57,11 @@ pub mod pki;
 mod provider;
 mod random;
 mod realm;
+mod tls;
 mod wire;
 
-pub use call::{CallError, ClientLogin, Refusal, Reply, TokenCall, Tokens, claims, header};
+pub use call::{Call, CallError, ClientLogin, Refusal, Reply, TokenCall, Tokens, claims, header};
+pub use dpop::{DpopKey, DpopProof};
 pub use echo::{EchoRequest, EchoUpstream};
 pub use embedded::{EmbeddedIdp, EmbeddedRealm};
 pub use error::Error;
@@ -66,6 +69,7 @@ pub use keycloak::{Backend, Keycloak, KeycloakRealm, StartError, VERSION};
 pub use kind::ProviderKind;
 pub use provider::IdentityProvider;
 pub use realm::{Client, ClientAuthentication, ClientKeys, Realm, User, realm_file};
+pub use tls::TlsSide;
 pub use wire::{Endpoint, Fault, Faults, Gate, TokenRequest};
 
 /// What the seed realm consists of, by name.

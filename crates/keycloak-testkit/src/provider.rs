@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::call::{CallError, ClientLogin, Reply, TokenCall, Tokens};
+use crate::call::{Call, CallError, ClientLogin, Reply, TokenCall, Tokens};
 use crate::wire::{Endpoint, Faults, TokenRequest};
-use crate::{ClientKeys, Error};
+use crate::{ClientKeys, Error, TlsSide};
 
 /// A realm of an identity provider. A test case written for it runs against the embedded provider
 /// and against a real Keycloak alike.
@@ -22,6 +22,10 @@ pub trait IdentityProvider: Send + Sync {
 
     /// Where the provider listens, such as `http://127.0.0.1:8080`.
     fn base_url(&self) -> &str;
+
+    /// Where it is reached by https, by clients with certificates: always, unless it is a server
+    /// that the kit did not start.
+    fn tls(&self) -> Option<&TlsSide>;
 
     /// What goes wrong on the wire.
     fn faults(&self) -> &Faults;
@@ -50,16 +54,11 @@ pub trait IdentityProvider: Send + Sync {
     /// If something else listens there now.
     async fn come_back(&self) -> Result<(), Error>;
 
-    /// Posts a form to an endpoint, around the wire.
+    /// Calls an endpoint, around the wire: by https if a certificate is to be shown.
     ///
     /// # Errors
-    /// If there is no answer.
-    async fn post(
-        &self,
-        endpoint: Endpoint,
-        form: Vec<(String, String)>,
-        authorization: Option<String>,
-    ) -> Result<Reply, Error>;
+    /// If there is no answer, or no https.
+    async fn call(&self, endpoint: Endpoint, call: &Call) -> Result<Reply, Error>;
 
     /// Signs with a new key from now on. The old one stays published and its tokens stay good.
     ///
@@ -149,6 +148,35 @@ pub trait IdentityProvider: Send + Sync {
         self.url(Endpoint::Token)
     }
 
+    /// The address by which this call is made.
+    ///
+    /// # Errors
+    /// If it needs https and there is none.
+    fn url_of(&self, endpoint: Endpoint, call: &Call) -> Result<String, Error> {
+        match (call.identity(), self.tls()) {
+            (None, _) => Ok(self.url(endpoint)),
+            (Some(_), Some(tls)) => Ok(tls.url(endpoint)),
+            (Some(_), None) => Err(Error::Unknown("side by https".to_owned())),
+        }
+    }
+
+    /// Posts a form to an endpoint, around the wire.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    async fn post(
+        &self,
+        endpoint: Endpoint,
+        form: Vec<(String, String)>,
+        authorization: Option<String>,
+    ) -> Result<Reply, Error> {
+        let mut call = Call::post(form);
+        if let Some(value) = authorization {
+            call = call.header("authorization", &value);
+        }
+        self.call(endpoint, &call).await
+    }
+
     /// Waits until the token endpoint has had so many calls, and gives them.
     ///
     /// # Panics
@@ -163,11 +191,8 @@ pub trait IdentityProvider: Send + Sync {
     /// # Errors
     /// If the provider refuses or does not answer.
     async fn token(&self, call: &TokenCall) -> Result<Tokens, CallError> {
-        let mut form = call.form.clone();
-        let authorization = call.login.apply(&self.issuer(), &mut form);
-        self.post(Endpoint::Token, form, authorization)
-            .await?
-            .tokens()
+        let call = call.to_call(&self.issuer());
+        self.call(Endpoint::Token, &call).await?.tokens()
     }
 
     /// Logs a user in with the password grant.
@@ -253,7 +278,7 @@ async fn post_token<P: IdentityProvider + ?Sized>(
     token: &str,
     login: &ClientLogin,
 ) -> Result<Reply, Error> {
-    let mut form = vec![(name.to_owned(), token.to_owned())];
-    let authorization = login.apply(&provider.issuer(), &mut form);
-    provider.post(endpoint, form, authorization).await
+    let form = vec![(name.to_owned(), token.to_owned())];
+    let call = Call::as_client(form, login, &provider.issuer());
+    provider.call(endpoint, &call).await
 }

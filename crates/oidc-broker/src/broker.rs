@@ -9,7 +9,7 @@ use oidc_core::flight::Entered;
 use oidc_core::grant::{
     AwaitFlight, AwaitMetadata, Ended, Grant, GrantPolicy, Granted, Moment, Step, TokenTypeHint,
 };
-use oidc_core::provider::{DiscoveryError, ProviderMetadata};
+use oidc_core::provider::{DiscoveryError, Endpoint, ProviderMetadata};
 use oidc_core::rotation::Recall;
 use oidc_core::{Credential, Denial, FingerprintKey, Reason, Secret};
 use tokio::sync::watch;
@@ -322,10 +322,12 @@ impl Dry {
         self.flight.grant()
     }
 
-    /// The token endpoint that would be asked.
+    /// The endpoint that would be asked, and where it is if the provider has it; `None` if the
+    /// keys of the provider decide alone.
     #[must_use]
-    pub fn token_endpoint(&self) -> &Url {
-        self.flight.token_endpoint()
+    pub fn question(&self) -> Option<(Endpoint, Option<&Url>)> {
+        let endpoint = self.flight.endpoint()?;
+        Some((endpoint, self.flight.url_of(endpoint)))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jwks_cache::{CacheError, FetchError};
+use oidc_core::client::Client;
 use oidc_core::grant::{
     AwaitKeys, AwaitReply, Ended, MemoryPlan, ProviderReply, ProviderRequest, Step, Unavailable,
 };
@@ -76,7 +77,7 @@ impl Shared {
         tracing::debug!(
             endpoint = %shown(state.request().url()),
             grant = %grant.kind(),
-            client_id = grant.client().id(),
+            client_id = grant.client().map(Client::id),
             "calling the provider"
         );
         let reply = self.ask(state.request(), deadline).await;

@@ -316,6 +316,10 @@ impl<'a> Exchange<'a> {
             .authenticate(found.credential, extraction.client_arg.as_deref())
             .await
             .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
+        let granted = plugin
+            .complete(granted)
+            .await
+            .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
         plugin.permit(&granted).map_err(|denial| {
             let mut refusal = self.deny(plugin.refusals(), &denial);
             plugin.write_newest(&granted, refusal.response.headers_mut());

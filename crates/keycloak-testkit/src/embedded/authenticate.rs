@@ -1,5 +1,8 @@
-//! Client authentication at the token endpoint and its neighbours (RFC 6749 §2.3, RFC 7523 §3).
+//! Client authentication at the token endpoint and its neighbours (RFC 6749 §2.3, RFC 7523 §3,
+//! RFC 8705 §2).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 use jsonwebtoken::dangerous::insecure_decode_claims;
@@ -7,10 +10,12 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Header};
 use serde_json::Value;
 
+use super::possession::Presented;
 use super::refusal::{bad_assertion, invalid_request, unknown_client, wrong_secret};
 use super::state::LiveRealm;
 use crate::call::ASSERTION_TYPE;
 use crate::clock;
+use crate::pki::{Parties, Subject, thumbprint};
 use crate::provider::path;
 use crate::realm::{ClientAuthentication, ClientKeys};
 use crate::wire::basic;
@@ -51,6 +56,7 @@ impl LiveRealm {
         &self,
         headers: &HeaderMap,
         form: &Form,
+        presented: &Presented,
     ) -> Result<Client, Refusal> {
         let basic = headers.get(header::AUTHORIZATION).and_then(basic);
         let assertion = form
@@ -84,7 +90,18 @@ impl LiveRealm {
                     Err(wrong_secret())
                 }
             }
-            ClientAuthentication::Certificate { .. } => Err(unknown_client()),
+            ClientAuthentication::Certificate { subject } => {
+                let shown = presented.certificate.as_deref().and_then(Parties::of);
+                let fits = shown.is_some_and(|shown| {
+                    !shown.self_issued && Subject::read(subject) == Some(shown.subject)
+                });
+                fits.then_some(client).ok_or_else(unknown_client)
+            }
+            ClientAuthentication::SelfSigned(jwks) => {
+                let shown = presented.certificate.as_deref();
+                let known = shown.is_some_and(|shown| is_among(jwks, shown));
+                known.then_some(client).ok_or_else(unknown_client)
+            }
             ClientAuthentication::SecretJwt(_) | ClientAuthentication::PrivateKeyJwt(_) => {
                 if form.get("client_assertion_type").is_none() {
                     return Err(bad_assertion("Parameter client_assertion_type is missing"));
@@ -251,6 +268,17 @@ fn check_times(claims: &Value) -> Result<(), Refusal> {
 
 fn subject(claims: &Value) -> Option<&str> {
     claims.get("sub")?.as_str()
+}
+
+/// Whether a JWK Set has this certificate (RFC 8705 §2.2.2).
+fn is_among(jwks: &Value, certificate: &[u8]) -> bool {
+    let keys = jwks.get("keys").and_then(Value::as_array);
+    let (whole, hash) = (STANDARD.encode(certificate), thumbprint(certificate));
+    keys.into_iter().flatten().any(|key| {
+        let first = key.get("x5c").and_then(|chain| chain.get(0));
+        first.is_some_and(|first| *first == *whole)
+            || key.get("x5t#S256").is_some_and(|known| *known == *hash)
+    })
 }
 
 fn find(jwks: &Value, kid: Option<&str>) -> Option<DecodingKey> {

@@ -4,18 +4,33 @@ use serde_json::{Value, json};
 
 use super::authenticate::Form;
 use super::issue::{DEFAULT_SCOPES, Grant, OPTIONAL_SCOPES};
+use super::possession::{Binding, Presented};
 use super::refusal::{invalid_grant, invalid_request, invalid_scope, not_allowed};
 use super::session::{ClientSession, Session};
 use super::state::{Account, LiveRealm, State};
 use crate::{Client, Refusal, clock, random};
 
+/// A login that is granted.
+pub(super) struct Login<'a> {
+    pub(super) client: &'a Client,
+    pub(super) account: &'a Account,
+    pub(super) scopes: Vec<String>,
+    pub(super) binding: Binding,
+    pub(super) mark: &'static str,
+}
+
 impl LiveRealm {
     /// The answer to an authenticated token request.
-    pub(super) fn grant(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
+    pub(super) fn grant(
+        &self,
+        client: &Client,
+        form: &Form,
+        presented: &Presented,
+    ) -> Result<Value, Refusal> {
         let response = match form.get("grant_type") {
-            Some("password") => self.password(client, form)?,
-            Some("client_credentials") => self.client_credentials(client, form)?,
-            Some("refresh_token") => self.refresh(client, form)?,
+            Some("password") => self.password(client, form, presented)?,
+            Some("client_credentials") => self.client_credentials(client, form, presented)?,
+            Some("refresh_token") => self.refresh(client, form, presented)?,
             _ => {
                 return Err(Refusal::new(
                     400,
@@ -27,7 +42,12 @@ impl LiveRealm {
         Ok(self.alterations.apply(|set| &set.token_response, response))
     }
 
-    fn password(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
+    fn password(
+        &self,
+        client: &Client,
+        form: &Form,
+        presented: &Presented,
+    ) -> Result<Value, Refusal> {
         if !client.direct_grants {
             return Err(not_allowed(
                 400,
@@ -35,7 +55,7 @@ impl LiveRealm {
             ));
         }
         let scopes = scopes(form)?;
-        check_binding(client)?;
+        let binding = self.binding_with_certificate(client, presented)?;
         let Some(name) = form.get("username") else {
             return Err(Refusal::new(
                 401,
@@ -52,11 +72,23 @@ impl LiveRealm {
         if !account.user.enabled {
             return Err(invalid_grant("Account disabled"));
         }
-        Ok(self.log_in(&mut state, client, &account, scopes, "onrtro"))
+        let login = Login {
+            client,
+            account: &account,
+            scopes,
+            binding,
+            mark: "onrtro",
+        };
+        Ok(self.log_in(&mut state, login))
     }
 
-    fn client_credentials(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
-        if client.authentication == crate::ClientAuthentication::None {
+    fn client_credentials(
+        &self,
+        client: &Client,
+        form: &Form,
+        presented: &Presented,
+    ) -> Result<Value, Refusal> {
+        if client.is_public() {
             return Err(not_allowed(
                 401,
                 "Public client not allowed to retrieve service account",
@@ -69,7 +101,7 @@ impl LiveRealm {
             ));
         }
         let scopes = scopes(form)?;
-        check_binding(client)?;
+        let binding = self.binding_with_certificate(client, presented)?;
         let mut state = self.state();
         let account = state
             .users
@@ -78,27 +110,36 @@ impl LiveRealm {
             .cloned()
             .ok_or_else(|| invalid_request("Client has no service account"))?;
         if client.refresh_tokens_for_itself {
-            return Ok(self.log_in(&mut state, client, &account, scopes, "trrtcc"));
+            let login = Login {
+                client,
+                account: &account,
+                scopes,
+                binding,
+                mark: "trrtcc",
+            };
+            return Ok(self.log_in(&mut state, login));
         }
         let grant = Grant {
             client,
             account: &account,
             session: None,
             scopes: &scopes,
+            audience: None,
+            binding: &binding,
             mark: "trrtcc",
         };
         Ok(self.token_response(&state, &grant))
     }
 
     /// Starts a session and issues its first tokens.
-    fn log_in(
-        &self,
-        state: &mut State,
-        client: &Client,
-        account: &Account,
-        scopes: Vec<String>,
-        mark: &'static str,
-    ) -> Value {
+    pub(super) fn log_in(&self, state: &mut State, login: Login<'_>) -> Value {
+        let Login {
+            client,
+            account,
+            scopes,
+            binding,
+            mark,
+        } = login;
         let now = clock::now();
         let id = random::hex(12);
         let offline = scopes.iter().any(|scope| scope == "offline_access");
@@ -115,6 +156,8 @@ impl LiveRealm {
             account,
             session: Some((&id, offline)),
             scopes: &scopes,
+            audience: None,
+            binding: &binding,
             mark,
         };
         let chain = state.realm.rotation.then(random::uuid);
@@ -123,12 +166,17 @@ impl LiveRealm {
         response
     }
 
-    fn refresh(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
+    fn refresh(
+        &self,
+        client: &Client,
+        form: &Form,
+        presented: &Presented,
+    ) -> Result<Value, Refusal> {
         let Some(token) = form.get("refresh_token") else {
             return Err(invalid_request("No refresh token"));
         };
         let asked = form.get("scope").map(|_| scopes(form)).transpose()?;
-        check_binding(client)?;
+        let binding = self.binding(client, presented)?;
         let mut state = self.state();
         let invalid = || invalid_grant("Invalid refresh token");
         let claims = self.refresh_claims(&state, token).ok_or_else(invalid)?;
@@ -167,6 +215,7 @@ impl LiveRealm {
         if issued < state.not_before.max(account.not_before) {
             return Err(invalid_grant("Stale token"));
         }
+        let binding = binding.again(client, &claims, presented)?;
         let Some(client_session) = session.clients.get_mut(&client.id) else {
             return Err(invalid_grant("Session doesn't have required client"));
         };
@@ -190,6 +239,8 @@ impl LiveRealm {
             account: &account,
             session: Some((session_id, session.offline)),
             scopes: &scopes,
+            audience: None,
+            binding: &binding,
             mark: "onrtrt",
         };
         let chain = match (state.realm.rotation, chain) {
@@ -256,17 +307,4 @@ fn narrowed(granted: &[String], asked: &[String]) -> Vec<String> {
         .filter(|scope| *scope == "openid" || asked.contains(scope))
         .cloned()
         .collect()
-}
-
-/// Proofs of possession need TLS or DPoP, which this provider does not speak.
-fn check_binding(client: &Client) -> Result<(), Refusal> {
-    if client.dpop_bound {
-        return Err(invalid_request("DPoP proof is missing"));
-    }
-    if client.certificate_bound {
-        return Err(invalid_request(
-            "Client Certification missing for MTLS HoK Token Binding",
-        ));
-    }
-    Ok(())
 }

@@ -1,14 +1,13 @@
-//! What becomes of tokens afterwards: introspection, user information, revocation, logout.
+//! What becomes of tokens afterwards: introspection, revocation, logout.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::authenticate::Form;
-use super::issue::profile;
-use super::refusal::{invalid_grant, invalid_request, json_response};
+use super::refusal::{invalid_grant, invalid_request};
 use super::state::{LiveRealm, State};
 use crate::{Client, Refusal, clock};
 
@@ -16,7 +15,7 @@ impl LiveRealm {
     /// RFC 7662 §2.2. As of Keycloak 26.7 only a client in the token's audience learns anything,
     /// and refresh tokens are never active here.
     pub(super) fn introspection(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
-        if client.authentication == crate::ClientAuthentication::None {
+        if client.is_public() {
             return Err(Refusal::new(403, "invalid_request", "Client not allowed."));
         }
         let Some(token) = form.get("token") else {
@@ -27,46 +26,6 @@ impl LiveRealm {
             .filter(|claims| is_for(claims, &client.id))
             .map_or_else(|| json!({"active": false}), with_token_members);
         Ok(self.alterations.apply(|set| &set.introspection, answer))
-    }
-
-    /// OpenID Connect Core §5.3.
-    pub(super) fn userinfo(&self, headers: &HeaderMap, form: &Form) -> Response<Bytes> {
-        let token = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token)
-            .or_else(|| form.get("access_token"));
-        let state = self.state();
-        let Some(token) = token else {
-            return challenge(&state.realm.name, StatusCode::UNAUTHORIZED, "");
-        };
-        let Some(claims) = self.active_claims(&state, token) else {
-            return challenge(
-                &state.realm.name,
-                StatusCode::UNAUTHORIZED,
-                ", error=\"invalid_token\", error_description=\"Token verification failed\"",
-            );
-        };
-        let scope = claims.get("scope").and_then(Value::as_str);
-        if !scope.is_some_and(|scope| scope.split(' ').any(|one| one == "openid")) {
-            return challenge(
-                &state.realm.name,
-                StatusCode::FORBIDDEN,
-                ", error=\"insufficient_scope\", error_description=\"Missing openid scope\"",
-            );
-        }
-        let subject = claims
-            .get("sub")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let mut answer = Map::new();
-        answer.insert("sub".to_owned(), json!(subject));
-        if let Some(account) = state.account(subject) {
-            answer.extend(profile(account));
-        }
-        json_response(StatusCode::OK, &Value::Object(answer))
     }
 
     /// RFC 7009: a refresh token ends what its client has in the session, an access token ends
@@ -129,7 +88,7 @@ impl LiveRealm {
     }
 
     /// The claims of an access or ID token that is still good.
-    fn active_claims(&self, state: &State, token: &str) -> Option<Value> {
+    pub(super) fn active_claims(&self, state: &State, token: &str) -> Option<Value> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let key = state
             .keys
@@ -177,15 +136,4 @@ fn with_token_members(mut claims: Value) -> Value {
     claims["token_type"] = claims.get("typ").cloned().unwrap_or_default();
     claims["active"] = json!(true);
     claims
-}
-
-fn challenge(realm: &str, status: StatusCode, rest: &str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    if let Ok(value) = HeaderValue::from_str(&format!("Bearer realm=\"{realm}\"{rest}")) {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, value);
-    }
-    response
 }

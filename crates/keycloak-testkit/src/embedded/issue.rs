@@ -6,6 +6,7 @@ use jsonwebtoken::{Header, Validation};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use super::possession::Binding;
 use super::state::{Account, LiveRealm, State};
 use crate::keys::Algorithm;
 use crate::{Client, clock, random};
@@ -18,6 +19,9 @@ pub(super) struct Grant<'a> {
     pub(super) session: Option<(&'a str, bool)>,
     /// Scopes of the access token, `openid` among them or not.
     pub(super) scopes: &'a [String],
+    /// Audiences asked for, of those that the client's tokens could have.
+    pub(super) audience: Option<&'a [String]>,
+    pub(super) binding: &'a Binding,
     /// How Keycloak marks the grant in token identifiers.
     pub(super) mark: &'static str,
 }
@@ -54,7 +58,7 @@ impl LiveRealm {
             "access_token": access_token,
             "expires_in": lifespan,
             "refresh_expires_in": 0,
-            "token_type": "Bearer",
+            "token_type": grant.binding.token_type(),
         });
         if grant.scopes.iter().any(|scope| scope == "openid") {
             let claims = self.id_claims(state, grant, now, now + lifespan, &access_token);
@@ -98,6 +102,10 @@ impl LiveRealm {
             "sid": session,
             "scope": scopes.join(" "),
         })));
+        let binding = grant.binding.of_refresh_token(grant.client);
+        if let Some(confirmation) = binding.confirmation() {
+            claims.insert("cnf".to_owned(), confirmation);
+        }
         if let Some(chain) = chain {
             claims.insert("reuse_id".to_owned(), json!(chain));
         }
@@ -140,7 +148,7 @@ impl LiveRealm {
             "iss": self.issuer,
             "aud": audience,
             "sub": account.id,
-            "typ": "Bearer",
+            "typ": grant.binding.token_type(),
             "azp": grant.client.id,
         }));
         if let Some((session, _)) = grant.session {
@@ -155,6 +163,9 @@ impl LiveRealm {
             "scope": grant.scopes.join(" "),
         })));
         claims.extend(profile(account));
+        if let Some(confirmation) = grant.binding.confirmation() {
+            claims.insert("cnf".to_owned(), confirmation);
+        }
         Value::Object(claims)
     }
 

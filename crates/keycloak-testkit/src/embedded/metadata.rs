@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::Endpoint;
+use super::dpop;
 use crate::provider::path;
+use crate::{Endpoint, TlsSide};
 
-pub(super) fn metadata(issuer: &str) -> Value {
+pub(super) fn metadata(issuer: &str, tls: &TlsSide) -> Value {
     let url = |endpoint| format!("{issuer}{}", path(endpoint));
     let below = |rest: &str| format!("{issuer}/protocol/openid-connect/{rest}");
     let algorithms = [
@@ -55,6 +56,13 @@ pub(super) fn metadata(issuer: &str) -> Value {
         "require_request_uri_registration": true,
         "code_challenge_methods_supported": ["plain", "S256"],
         "tls_client_certificate_bound_access_tokens": true,
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
+        "mtls_endpoint_aliases": {
+            "token_endpoint": tls.url(Endpoint::Token),
+            "revocation_endpoint": tls.url(Endpoint::Revocation),
+            "introspection_endpoint": tls.url(Endpoint::Introspection),
+            "userinfo_endpoint": tls.url(Endpoint::Userinfo),
+        },
         "authorization_response_iss_parameter_supported": true,
     })
 }

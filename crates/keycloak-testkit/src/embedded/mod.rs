@@ -2,15 +2,18 @@
 
 mod alter;
 mod authenticate;
+mod dpop;
 mod grants;
 mod inspect;
 mod issue;
 mod metadata;
+mod possession;
 mod realm;
 mod refusal;
 mod respond;
 mod session;
 mod state;
+mod userinfo;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,8 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use realm::EmbeddedRealm;
 
-use crate::wire::Wire;
-use crate::{Endpoint, Error, Faults, Realm, TokenRequest};
+use crate::tls::AuthorityFile;
+use crate::wire::{Admission, Wire};
+use crate::{Endpoint, Error, Faults, Realm, TlsSide, TokenRequest};
 use state::LiveRealm;
 
 /// An identity provider in this process, with as many realms as a test wants.
@@ -46,8 +50,13 @@ use state::LiveRealm;
 #[derive(Clone)]
 pub struct EmbeddedIdp(Arc<Server>);
 
+/// A client's own certificate may be registered.
+const ADMISSION: Admission = Admission::IssuedOrSelfSigned;
+
 struct Server {
     wire: Wire,
+    tls_base: String,
+    authority: Arc<AuthorityFile>,
     realms: Arc<Realms>,
 }
 
@@ -74,7 +83,7 @@ impl EmbeddedIdp {
     pub async fn start_at(address: SocketAddr) -> Result<Self, Error> {
         let realms = Arc::new(Realms::default());
         let responder: Arc<Realms> = Arc::clone(&realms);
-        let wire = Wire::listen(address, responder)
+        let wire = Wire::listen(address, responder, Some(ADMISSION))
             .await
             .map_err(|source| Error::Listen {
                 address: address.to_string(),
@@ -83,18 +92,26 @@ impl EmbeddedIdp {
         realms
             .base
             .get_or_init(|| format!("http://{}", wire.address()));
-        Ok(Self(Arc::new(Server { wire, realms })))
+        let tls_address = wire.tls_address().unwrap_or_else(|| wire.address());
+        Ok(Self(Arc::new(Server {
+            wire,
+            tls_base: format!("https://{tls_address}"),
+            authority: AuthorityFile::new()?,
+            realms,
+        })))
     }
 
     /// Serves a realm. One with the same name is replaced, with its sessions and keys.
     #[must_use]
     pub fn realm(&self, realm: &Realm) -> EmbeddedRealm {
-        let live = Arc::new(LiveRealm::new(self.base_url(), realm));
+        let authority = Arc::clone(&self.0.authority);
+        let tls = TlsSide::new(self.0.tls_base.clone(), realm.name(), authority);
+        let live = Arc::new(LiveRealm::new(self.base_url(), &tls, realm));
         self.0
             .realms
             .all()
             .insert(realm.name().to_owned(), Arc::clone(&live));
-        EmbeddedRealm::new(self.clone(), live)
+        EmbeddedRealm::new(self.clone(), live, tls)
     }
 
     /// Where it listens, such as `http://127.0.0.1:8080`.

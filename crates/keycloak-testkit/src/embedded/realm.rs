@@ -3,17 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Request, header};
 use serde_json::Value;
 
 use super::EmbeddedIdp;
 use super::state::{Account, Live};
 use crate::keys::{Algorithm, SigningKey};
-use crate::provider::path;
 use crate::realm::{ClientAuthentication, ClientKeys};
-use crate::wire::{Endpoint, Faults, Responder as _, TokenRequest};
-use crate::{Error, IdentityProvider, Reply, clock};
+use crate::wire::{Endpoint, Faults, Peer, Responder as _, TokenRequest};
+use crate::{Call, Error, IdentityProvider, Reply, TlsSide, clock, random};
 
 /// A realm of an [`EmbeddedIdp`]. Clones are the same realm; the provider runs as long as one of
 /// its realms is in use.
@@ -21,13 +18,19 @@ use crate::{Error, IdentityProvider, Reply, clock};
 pub struct EmbeddedRealm {
     idp: EmbeddedIdp,
     live: Live,
+    tls: TlsSide,
     name: String,
 }
 
 impl EmbeddedRealm {
-    pub(super) fn new(idp: EmbeddedIdp, live: Live) -> Self {
+    pub(super) fn new(idp: EmbeddedIdp, live: Live, tls: TlsSide) -> Self {
         let name = live.state().realm.name.clone();
-        Self { idp, live, name }
+        Self {
+            idp,
+            live,
+            tls,
+            name,
+        }
     }
 
     /// The provider that it belongs to.
@@ -46,6 +49,12 @@ impl EmbeddedRealm {
     pub fn rotate_keys_to(&self, algorithm: Algorithm) {
         let key = SigningKey::generate(algorithm);
         self.live.state().keys.insert(0, key);
+    }
+
+    /// Wants another nonce in proofs of possession from now on, if the realm wants one at all.
+    pub fn renew_dpop_nonce(&self) {
+        let mut state = self.live.state();
+        state.dpop_nonce = state.dpop_nonce.take().map(|_| random::uuid());
     }
 
     /// Changes the claims of access tokens before they are signed.
@@ -111,6 +120,10 @@ impl IdentityProvider for EmbeddedRealm {
         self.idp.base_url()
     }
 
+    fn tls(&self) -> Option<&TlsSide> {
+        Some(&self.tls)
+    }
+
     fn faults(&self) -> &Faults {
         self.idp.faults()
     }
@@ -145,38 +158,26 @@ impl IdentityProvider for EmbeddedRealm {
         })
     }
 
-    async fn post(
-        &self,
-        endpoint: Endpoint,
-        form: Vec<(String, String)>,
-        authorization: Option<String>,
-    ) -> Result<Reply, Error> {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let mut request = Request::post(format!("/realms/{}{}", self.name, path(endpoint)))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(value) = authorization {
-            request = request.header(header::AUTHORIZATION, value);
+    async fn call(&self, endpoint: Endpoint, call: &Call) -> Result<Reply, Error> {
+        let url = self.url_of(endpoint, call)?;
+        let mut request = call.request(&url)?;
+        if let Some(identity) = call.identity() {
+            let certificate = identity.chain().pop();
+            let let_in = |one| super::ADMISSION.lets_in(one);
+            if !certificate.as_ref().is_some_and(let_in) {
+                return Err(Error::NoAnswer {
+                    url,
+                    reason: "the certificate is not let in".to_owned(),
+                });
+            }
+            request.extensions_mut().insert(Peer { certificate });
         }
-        let failed = |reason: String| Error::NoAnswer {
-            url: self.url(endpoint),
-            reason,
-        };
-        let request = request
-            .body(Bytes::from(body))
-            .map_err(|error| failed(error.to_string()))?;
-        let response = self
-            .idp
-            .0
-            .realms
-            .answer(request)
-            .await
-            .map_err(|gone| failed(gone.to_string()))?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            body: serde_json::from_slice(response.body()).unwrap_or_default(),
-        })
+        let response = self.idp.0.realms.answer(request).await;
+        let response = response.map_err(|gone| Error::NoAnswer {
+            url,
+            reason: gone.to_string(),
+        })?;
+        Ok(Reply::read(&response))
     }
 
     async fn rotate_keys(&self) -> Result<(), Error> {

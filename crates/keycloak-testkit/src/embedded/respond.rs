@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Realms;
 use super::authenticate::Form;
 use super::metadata::metadata;
+use super::possession::Presented;
 use super::refusal::{invalid_request, json_response, response};
 use super::state::LiveRealm;
 use crate::wire::{AnswerFuture, Responder};
@@ -34,7 +35,7 @@ impl LiveRealm {
         let is_get = request.method() == Method::GET;
         match endpoint {
             Endpoint::Discovery if is_get => {
-                let document = metadata(&self.issuer);
+                let document = metadata(&self.issuer, &self.tls);
                 let document = self.alterations.apply(|set| &set.discovery, document);
                 json_response(StatusCode::OK, &document)
             }
@@ -43,7 +44,7 @@ impl LiveRealm {
                 json_response(StatusCode::OK, &keys)
             }
             Endpoint::Userinfo => match Form::read(request.body()) {
-                Ok(form) => self.userinfo(request.headers(), &form),
+                Ok(form) => self.userinfo(request, &form),
                 Err(refusal) => response(&refusal),
             },
             Endpoint::Token | Endpoint::Introspection | Endpoint::Revocation | Endpoint::Logout
@@ -51,7 +52,7 @@ impl LiveRealm {
             {
                 self.post(endpoint, request)
                     .await
-                    .unwrap_or_else(|refusal| response(&refusal))
+                    .unwrap_or_else(|refusal| self.refused(&refusal))
             }
             Endpoint::Other => not_found("Unable to find matching target resource method"),
             _ => json_response(
@@ -59,6 +60,15 @@ impl LiveRealm {
                 &json!({"error": "HTTP 405 Method Not Allowed"}),
             ),
         }
+    }
+
+    /// A refusal, with the nonce that a proof of possession is to have.
+    fn refused(&self, refusal: &Refusal) -> Response<Bytes> {
+        let mut response = response(refusal);
+        if refusal.error == "use_dpop_nonce" {
+            self.add_nonce(&mut response);
+        }
+        response
     }
 
     async fn post(
@@ -76,10 +86,13 @@ impl LiveRealm {
         if endpoint == Endpoint::Token && form.get("grant_type").is_none() {
             return Err(invalid_request("Missing form parameter: grant_type"));
         }
-        let client = self.authenticate(request.headers(), &form).await;
+        let presented = Presented::by(request);
+        let client = self
+            .authenticate(request.headers(), &form, &presented)
+            .await;
         match endpoint {
             Endpoint::Token => {
-                let tokens = self.grant(&client?, &form)?;
+                let tokens = self.grant(&client?, &form, &presented)?;
                 Ok(json_response(StatusCode::OK, &tokens))
             }
             Endpoint::Introspection => {

@@ -11,11 +11,12 @@ use super::alter::Alterations;
 use super::session::Session;
 use crate::http_client::HttpClient;
 use crate::keys::{Algorithm, SigningKey};
-use crate::{Client, Realm, User, random};
+use crate::{Client, Realm, TlsSide, User, random};
 
 /// A realm that is served.
 pub(super) struct LiveRealm {
     pub(super) issuer: String,
+    pub(super) tls: TlsSide,
     pub(super) http: HttpClient,
     /// Key sets of clients, by address.
     pub(super) fetched: AsyncMutex<HashMap<String, Value>>,
@@ -30,12 +31,14 @@ pub(super) struct State {
     pub(super) refresh_key: RefreshKey,
     pub(super) users: Vec<Account>,
     pub(super) sessions: HashMap<String, Session>,
-    /// Identifiers of assertions that were used.
+    /// Identifiers of assertions and of proofs that were used.
     pub(super) spent: HashSet<String>,
     /// Identifiers of access tokens that were revoked.
     pub(super) revoked: HashSet<String>,
     /// Tokens issued before this time are stale.
     pub(super) not_before: u64,
+    /// What proofs of possession have to contain, if the realm wants that.
+    pub(super) dpop_nonce: Option<String>,
 }
 
 /// A user or a client's service account.
@@ -65,7 +68,7 @@ static ENCRYPTION_KEY: LazyLock<Value> = LazyLock::new(|| {
 });
 
 impl LiveRealm {
-    pub(super) fn new(base: &str, realm: &Realm) -> Self {
+    pub(super) fn new(base: &str, tls: &TlsSide, realm: &Realm) -> Self {
         let secret = random::hex(64);
         let users = realm.users.iter().map(|user| Account {
             id: random::uuid(),
@@ -85,6 +88,7 @@ impl LiveRealm {
         });
         Self {
             issuer: format!("{base}/realms/{}", realm.name),
+            tls: tls.clone(),
             http: HttpClient::new(),
             fetched: AsyncMutex::default(),
             alterations: Alterations::default(),
@@ -100,6 +104,7 @@ impl LiveRealm {
                 spent: HashSet::new(),
                 revoked: HashSet::new(),
                 not_before: 0,
+                dpop_nonce: realm.dpop_nonce.then(random::uuid),
                 realm: realm.clone(),
             }),
         }

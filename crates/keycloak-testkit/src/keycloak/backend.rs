@@ -105,6 +105,15 @@ impl Running {
         }
     }
 
+    /// Its own address by https.
+    pub(super) fn tls_url(&self) -> Option<&str> {
+        match self {
+            Self::Address(_) => None,
+            Self::Process(server, _) => Some(server.tls_url()),
+            Self::Container(container) => Some(container.tls_url()),
+        }
+    }
+
     pub(super) const fn backend(&self) -> Backend {
         match self {
             Self::Address(_) => Backend::Address,

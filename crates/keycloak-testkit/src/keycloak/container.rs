@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::server::free_port;
 use crate::admin::Admin;
 use crate::http_client::HttpClient;
+use crate::pki::Authority;
 use crate::random;
 
 const IMAGE: &str = "quay.io/keycloak/keycloak";
@@ -26,12 +27,17 @@ const PULL_TIME: Duration = Duration::from_secs(900);
 /// How long the server may take to answer: in a container it builds itself first.
 const START_TIME: Duration = Duration::from_secs(300);
 
-/// The port inside of a container that has a network of its own.
+/// The ports inside of a container that has a network of its own.
 const INNER_PORT: u16 = 8080;
+const INNER_TLS_PORT: u16 = 8443;
+
+/// Where the container has its certificates.
+const FILES: &str = "/opt/keycloak/testkit";
 
 /// A server in a container. It is removed when this is dropped, or when this process ends.
 pub(super) struct Running {
     admin: Admin,
+    tls_url: String,
     _guard: Guard,
     _container: ContainerAsync<GenericImage>,
 }
@@ -39,6 +45,10 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn admin(&self) -> Admin {
         self.admin.clone()
+    }
+
+    pub(super) fn tls_url(&self) -> &str {
+        &self.tls_url
     }
 }
 
@@ -58,7 +68,8 @@ pub(super) async fn start(port: u16) -> Result<Running, No> {
     // 127.0.0.1: a client's keys, for example.
     let shares_network = cfg!(target_os = "linux");
     let chosen = if port == 0 { free_port()? } else { port };
-    let request = request(shares_network, chosen, &password);
+    let tls_port = free_port()?;
+    let request = request(shares_network, [chosen, tls_port], &password);
     let started = tokio::time::timeout(PULL_TIME, request.start()).await;
     let container = match started {
         Ok(Ok(container)) => container,
@@ -97,6 +108,7 @@ pub(super) async fn start(port: u16) -> Result<Running, No> {
     }
     Ok(Running {
         admin: Admin::new(base, "admin", password),
+        tls_url: format!("https://127.0.0.1:{tls_port}"),
         _guard: guard,
         _container: container,
     })
@@ -124,9 +136,20 @@ async fn probe() -> Result<testcontainers::bollard::Docker, No> {
         .unwrap_or_else(|_| Err(absent(&format!("not in {} s", PROBE_TIME.as_secs()))))
 }
 
-fn request(shares_network: bool, port: u16, password: &str) -> ContainerRequest<GenericImage> {
+fn request(
+    shares_network: bool,
+    [port, tls_port]: [u16; 2],
+    password: &str,
+) -> ContainerRequest<GenericImage> {
     let image = GenericImage::new(IMAGE, VERSION).with_wait_for(WaitFor::Nothing);
-    let inner = if shares_network { port } else { INNER_PORT };
+    let [inner, inner_tls] = if shares_network {
+        [port, tls_port]
+    } else {
+        [INNER_PORT, INNER_TLS_PORT]
+    };
+    let authority = Authority::shared();
+    let server = authority.server(&["127.0.0.1", "localhost"]);
+    let file = |name: &str| format!("{FILES}/{name}");
     let host = if shares_network {
         "127.0.0.1"
     } else {
@@ -138,13 +161,25 @@ fn request(shares_network: bool, port: u16, password: &str) -> ContainerRequest<
         "--cache=local".to_owned(),
         format!("--http-host={host}"),
         format!("--http-port={inner}"),
+        format!("--https-port={inner_tls}"),
+        "--https-client-auth=request".to_owned(),
+        format!("--https-certificate-file={}", file("server.pem")),
+        format!("--https-certificate-key-file={}", file("server.key")),
+        format!("--https-trust-store-file={}", file("authority.pem")),
     ];
     let request = if shares_network {
         image.with_cmd(command).with_network("host")
     } else {
-        image.with_cmd(command).with_mapped_port(port, inner.tcp())
+        image
+            .with_cmd(command)
+            .with_mapped_port(port, inner.tcp())
+            .with_mapped_port(tls_port, inner_tls.tcp())
     };
+    let pem = |text: &str| text.as_bytes().to_vec();
     request
+        .with_copy_to(file("server.pem"), pem(server.certificate_pem()))
+        .with_copy_to(file("server.key"), pem(&server.key_pem()))
+        .with_copy_to(file("authority.pem"), pem(authority.certificate_pem()))
         .with_env_var("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
         .with_env_var("KC_BOOTSTRAP_ADMIN_PASSWORD", password)
         // In a container it would take half of the machine's memory.

@@ -6,6 +6,7 @@ mod distribution;
 mod guard;
 mod java;
 mod realm;
+mod relay;
 mod server;
 mod skip;
 
@@ -102,6 +103,14 @@ impl Keycloak {
         self.admin.base_url()
     }
 
+    /// Where it listens by https itself, if the kit started it. A realm's own side by https
+    /// ([`IdentityProvider::tls`](crate::IdentityProvider::tls)) is a wire in front of this one,
+    /// which counts; this one is not watched.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<&str> {
+        self.running.tls_url()
+    }
+
     /// Its administrator.
     #[must_use]
     pub const fn admin(&self) -> &Admin {
@@ -119,8 +128,7 @@ impl Keycloak {
     /// # Errors
     /// If there is a realm of this name already, or the server has a fixed host name.
     pub async fn realm(&self, realm: &Realm) -> Result<KeycloakRealm, Error> {
-        self.admin.create_realm(realm).await?;
         let tidy = self.backend() == Backend::Address;
-        KeycloakRealm::open(self.admin.clone(), realm, tidy).await
+        KeycloakRealm::open(self.admin.clone(), self.tls_url(), realm, tidy).await
     }
 }

@@ -1,26 +1,29 @@
 //! A realm of a real server, behind a wire that counts and breaks as the embedded one does.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Uri, header};
-use serde_json::{Value, json};
+use http::Uri;
+use serde_json::json;
 
+use super::relay::Relay;
 use crate::admin::Admin;
 use crate::http_client::HttpClient;
 use crate::keys::Algorithm;
 use crate::provider::path;
-use crate::wire::{AnswerFuture, Endpoint, Faults, Gone, Responder, TokenRequest, Wire};
-use crate::{ClientKeys, Error, IdentityProvider, Realm, Reply, clock};
+use crate::tls::AuthorityFile;
+use crate::wire::{Admission, Endpoint, Faults, TokenRequest, Wire};
+use crate::{Call, ClientKeys, Error, IdentityProvider, Realm, Reply, TlsSide, clock};
 
 /// A realm of a [`Keycloak`](super::Keycloak) server.
 ///
 /// Its issuer is not the server's own address but that of a wire in front of it, which forwards
-/// requests as they are: the server takes its address from the `Host` of each request.
+/// requests as they are. Only `mtls_endpoint_aliases` of the discovery document are changed:
+/// Keycloak names its issuer's address there too, and clients with certificates need the one by
+/// https.
 pub struct KeycloakRealm {
     admin: Admin,
     http: HttpClient,
@@ -28,33 +31,61 @@ pub struct KeycloakRealm {
     base: String,
     algorithm: Algorithm,
     wire: Wire,
+    tls: Option<TlsSide>,
+    tls_server: Option<String>,
     /// Whether the realm is to be removed with this value: the server lives on.
     tidy: AtomicBool,
 }
 
 impl KeycloakRealm {
-    /// A wire in front of a realm that exists.
-    pub(super) async fn open(admin: Admin, realm: &Realm, tidy: bool) -> Result<Self, Error> {
+    /// A realm that did not exist, behind a wire.
+    pub(super) async fn open(
+        admin: Admin,
+        tls_server: Option<&str>,
+        realm: &Realm,
+        tidy: bool,
+    ) -> Result<Self, Error> {
         let http = HttpClient::new();
-        let relay = Relay {
+        let relay = Arc::new(Relay {
             server: admin.base_url().to_owned(),
+            tls_server: tls_server.map(str::to_owned),
             http: http.clone(),
-        };
+            bases: OnceLock::new(),
+        });
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let wire = Wire::listen(any, Arc::new(relay))
+        let responder: Arc<Relay> = Arc::clone(&relay);
+        let wire = Wire::listen(any, responder, tls_server.map(|_| Admission::Issued))
             .await
             .map_err(|source| Error::Listen {
                 address: any.to_string(),
                 source,
             })?;
+        let base = format!("http://{}", wire.address());
+        let tls = match wire.tls_address() {
+            None => None,
+            Some(address) => {
+                let side = TlsSide::new(
+                    format!("https://{address}"),
+                    realm.name(),
+                    AuthorityFile::new()?,
+                );
+                relay
+                    .bases
+                    .get_or_init(|| (base.clone(), side.base_url().to_owned()));
+                Some(side)
+            }
+        };
+        admin.create_realm_at(realm, &base).await?;
         let realm = Self {
             admin,
             http,
             name: realm.name.clone(),
             algorithm: realm.algorithm,
             tidy: AtomicBool::new(tidy),
-            base: format!("http://{}", wire.address()),
+            base,
             wire,
+            tls,
+            tls_server: tls_server.map(str::to_owned),
         };
         realm.check_issuer().await?;
         Ok(realm)
@@ -67,10 +98,8 @@ impl KeycloakRealm {
     }
 
     async fn check_issuer(&self) -> Result<(), Error> {
-        let request = self.request(Request::get(self.direct(Endpoint::Discovery)));
-        let response = self.send(request.body(Bytes::new())).await?;
-        let document: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-        let found = document["issuer"].as_str().unwrap_or_default();
+        let reply = self.call(Endpoint::Discovery, &Call::get()).await?;
+        let found = reply.body["issuer"].as_str().unwrap_or_default();
         if found == self.issuer() {
             return Ok(());
         }
@@ -85,22 +114,13 @@ impl KeycloakRealm {
         let server = self.admin.base_url();
         format!("{server}/realms/{}{}", self.name, path(endpoint))
     }
+}
 
-    /// A request that the server takes for one over the wire.
-    fn request(&self, builder: http::request::Builder) -> http::request::Builder {
-        builder.header(header::HOST, self.wire.address().to_string())
-    }
-
-    async fn send(
-        &self,
-        request: Result<Request<Bytes>, http::Error>,
-    ) -> Result<http::Response<Bytes>, Error> {
-        let request = request.map_err(|error| Error::NoAnswer {
-            url: self.base.clone(),
-            reason: error.to_string(),
-        })?;
-        self.http.send(request).await
-    }
+fn uri(url: &str) -> Result<Uri, Error> {
+    url.parse().map_err(|error| Error::NoAnswer {
+        url: url.to_owned(),
+        reason: format!("{error}"),
+    })
 }
 
 #[async_trait]
@@ -111,6 +131,10 @@ impl IdentityProvider for KeycloakRealm {
 
     fn base_url(&self) -> &str {
         &self.base
+    }
+
+    fn tls(&self) -> Option<&TlsSide> {
+        self.tls.as_ref()
     }
 
     fn faults(&self) -> &Faults {
@@ -144,26 +168,22 @@ impl IdentityProvider for KeycloakRealm {
         })
     }
 
-    async fn post(
-        &self,
-        endpoint: Endpoint,
-        form: Vec<(String, String)>,
-        authorization: Option<String>,
-    ) -> Result<Reply, Error> {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let mut request = self
-            .request(Request::post(self.direct(endpoint)))
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(value) = authorization {
-            request = request.header(header::AUTHORIZATION, value);
-        }
-        let response = self.send(request.body(Bytes::from(body))).await?;
-        Ok(Reply {
-            status: response.status().as_u16(),
-            body: serde_json::from_slice(response.body()).unwrap_or_default(),
-        })
+    async fn call(&self, endpoint: Endpoint, call: &Call) -> Result<Reply, Error> {
+        // The server takes it for one over the wire, by the `Host`.
+        let mut request = call.request(&self.url_of(endpoint, call)?)?;
+        let response = match call.identity() {
+            None => {
+                *request.uri_mut() = uri(&self.direct(endpoint))?;
+                self.http.send(request).await?
+            }
+            Some(identity) => {
+                let server = self.tls_server.as_deref().unwrap_or_default();
+                let url = format!("{server}/realms/{}{}", self.name, path(endpoint));
+                *request.uri_mut() = uri(&url)?;
+                HttpClient::showing(Some(identity)).send(request).await?
+            }
+        };
+        Ok(Reply::read(&response))
     }
 
     async fn rotate_keys(&self) -> Result<(), Error> {
@@ -252,54 +272,4 @@ impl std::fmt::Debug for KeycloakRealm {
             .field("issuer", &self.issuer())
             .finish_non_exhaustive()
     }
-}
-
-/// Forwards requests to the server, with the `Host` that the client sent.
-struct Relay {
-    server: String,
-    http: HttpClient,
-}
-
-impl Responder for Relay {
-    fn answer(&self, request: Request<Bytes>) -> AnswerFuture<'_> {
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let target = parts
-                .uri
-                .path_and_query()
-                .map_or("/", |target| target.as_str());
-            let uri: Uri = format!("{}{target}", self.server)
-                .parse()
-                .map_err(|_| Gone)?;
-            if let Some(authority) = parts.uri.authority()
-                && !parts.headers.contains_key(header::HOST)
-            {
-                // HTTP/2 names the host there.
-                let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Gone)?;
-                parts.headers.insert(header::HOST, host);
-            }
-            parts.uri = uri;
-            parts.version = http::Version::HTTP_11;
-            without_connection_headers(&mut parts.headers);
-            let request = Request::from_parts(parts, body);
-            let mut response = self.http.send(request).await.map_err(|_| Gone)?;
-            without_connection_headers(response.headers_mut());
-            Ok(response)
-        })
-    }
-}
-
-/// What concerns one connection only (RFC 9110 §7.6.1); lengths are set anew.
-fn without_connection_headers(headers: &mut HeaderMap) {
-    for name in [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::TE,
-        header::UPGRADE,
-        header::EXPECT,
-    ] {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
 }

@@ -1,5 +1,6 @@
 //! A server process of a prepared distribution, in a directory of its own.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use super::guard::Guard;
 use super::java::java;
 use crate::admin::Admin;
 use crate::http_client::HttpClient;
+use crate::pki::{Authority, CertificateFiles};
 use crate::{Error, random};
 
 /// How long a start may take; on a busy machine it is half a minute.
@@ -46,6 +48,7 @@ const JAVA_OPTIONS: [&str; 15] = [
 #[derive(Debug)]
 pub(super) struct Server {
     admin: Admin,
+    tls_url: String,
     _guard: Guard,
 }
 
@@ -57,12 +60,14 @@ impl Server {
         loop {
             let run = Directory::new(&prepared.tree(), Some(&prepared.database()))?;
             let chosen = if port == 0 { free_port()? } else { port };
-            let mut guard = run.start(chosen, "KILL", None)?;
+            let tls_port = free_port()?;
+            let mut guard = run.start(chosen, tls_port, "KILL", None)?;
             let base = format!("http://127.0.0.1:{chosen}");
             match wait(&mut guard, &base, &run.log()).await {
                 Ok(()) => {
                     return Ok(Self {
                         admin: Admin::new(base, ADMIN, password),
+                        tls_url: format!("https://127.0.0.1:{tls_port}"),
                         _guard: guard,
                     });
                 }
@@ -76,6 +81,10 @@ impl Server {
     pub(super) fn admin(&self) -> Admin {
         self.admin.clone()
     }
+
+    pub(super) fn tls_url(&self) -> &str {
+        &self.tls_url
+    }
 }
 
 /// Starts a server for the first time and ends it: what is left is a database with the master
@@ -84,7 +93,7 @@ pub(super) fn set_up_database(entry: &Path, password: &str) -> Result<(), Error>
     let tree = entry.join("keycloak");
     let run = Directory::new(&tree, None)?;
     let port = free_port()?;
-    let mut guard = run.start(port, "TERM", Some(password))?;
+    let mut guard = run.start(port, free_port()?, "TERM", Some(password))?;
     let base = format!("http://127.0.0.1:{port}");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -134,9 +143,29 @@ impl Directory {
         self.0.join("log")
     }
 
+    /// What the server shows, and whose clients it trusts.
+    fn certificates(&self) -> Result<(CertificateFiles, PathBuf), Error> {
+        let authority = Authority::shared();
+        let files = authority
+            .server(&["127.0.0.1", "localhost"])
+            .write(&self.0, "server")
+            .map_err(failed("writing a certificate to", &self.0))?;
+        let trusted = authority
+            .write(&self.0, "authority")
+            .map_err(failed("writing a certificate to", &self.0))?;
+        Ok((files, trusted))
+    }
+
     /// Starts the Java machine itself: with `kc.sh` there would be a shell in between. Without an
     /// administrator to set up, the directory is removed when the server has ended.
-    fn start(&self, port: u16, signal: &str, password: Option<&str>) -> Result<Guard, Error> {
+    fn start(
+        &self,
+        port: u16,
+        tls_port: u16,
+        signal: &str,
+        password: Option<&str>,
+    ) -> Result<Guard, Error> {
+        let (files, authority) = self.certificates()?;
         let mut command = Command::new(java()?);
         command
             .args(JAVA_OPTIONS)
@@ -151,7 +180,12 @@ impl Directory {
             .args(["start", "--optimized", "--cache=local"])
             // Without a host name, a realm's issuer is where the client found it.
             .args(["--http-enabled=true", "--hostname-strict=false"])
-            .args(["--http-host=127.0.0.1", &format!("--http-port={port}")]);
+            .args(["--http-host=127.0.0.1", &format!("--http-port={port}")])
+            .arg(format!("--https-port={tls_port}"))
+            .args(["--https-client-auth=request"])
+            .arg(option("--https-certificate-file", &files.certificate))
+            .arg(option("--https-certificate-key-file", &files.key))
+            .arg(option("--https-trust-store-file", &authority));
         without_settings(&mut command);
         if let Some(password) = password {
             command
@@ -164,6 +198,13 @@ impl Directory {
             reason: error.to_string(),
         })
     }
+}
+
+fn option(name: &str, file: &Path) -> OsString {
+    let mut option = OsString::from(name);
+    option.push("=");
+    option.push(file);
+    option
 }
 
 /// Settings meant for another Keycloak stay out.

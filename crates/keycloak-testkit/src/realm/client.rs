@@ -31,9 +31,11 @@ pub enum ClientAuthentication {
     PrivateKeyJwt(ClientKeys),
     /// By a certificate with this subject.
     Certificate {
-        /// The distinguished name, as Keycloak prints it.
+        /// The distinguished name, as in RFC 4514.
         subject: String,
     },
+    /// By a certificate in this JWK Set. Keycloak (26.7) has no such clients.
+    SelfSigned(Value),
 }
 
 /// A client of a realm. It may use every grant that needs no browser.
@@ -113,6 +115,19 @@ impl Client {
     pub fn certificate(id: impl Into<String>, subject: impl Into<String>) -> Self {
         let subject = subject.into();
         Self::new(id, ClientAuthentication::Certificate { subject })
+    }
+
+    /// A client that authenticates by a certificate of its own making, which is in this JWK Set
+    /// (`self_signed_tls_client_auth`). The embedded provider has such clients; Keycloak (26.7)
+    /// has none, and refuses this one.
+    #[must_use]
+    pub fn self_signed(id: impl Into<String>, jwks: Value) -> Self {
+        Self::new(id, ClientAuthentication::SelfSigned(jwks))
+    }
+
+    /// Whether it authenticates not at all.
+    pub(crate) fn is_public(&self) -> bool {
+        self.authentication == ClientAuthentication::None
     }
 
     /// The client's id.
@@ -227,7 +242,7 @@ impl Client {
             "clientId": self.id,
             "enabled": self.enabled,
             "protocol": "openid-connect",
-            "publicClient": self.authentication == ClientAuthentication::None,
+            "publicClient": self.is_public(),
             "clientAuthenticatorType": self.authentication.keycloak_name(),
             "standardFlowEnabled": true,
             "redirectUris": ["http://127.0.0.1/*", "http://localhost/*"],
@@ -235,7 +250,7 @@ impl Client {
             "serviceAccountsEnabled": self.service_accounts,
         });
         match &self.authentication {
-            ClientAuthentication::None => {}
+            ClientAuthentication::None | ClientAuthentication::SelfSigned(_) => {}
             ClientAuthentication::Secret(secret) | ClientAuthentication::SecretJwt(secret) => {
                 client["secret"] = json!(secret);
             }
@@ -303,7 +318,7 @@ impl ClientAuthentication {
             Self::None | Self::Secret(_) => "client-secret",
             Self::SecretJwt(_) => "client-secret-jwt",
             Self::PrivateKeyJwt(_) => "client-jwt",
-            Self::Certificate { .. } => "client-x509",
+            Self::Certificate { .. } | Self::SelfSigned(_) => "client-x509",
         }
     }
 }
@@ -316,6 +331,7 @@ impl fmt::Debug for ClientAuthentication {
             Self::SecretJwt(_) => "SecretJwt",
             Self::PrivateKeyJwt(_) => "PrivateKeyJwt",
             Self::Certificate { .. } => "Certificate",
+            Self::SelfSigned(_) => "SelfSigned",
         })
     }
 }

@@ -42,6 +42,7 @@ pub struct Realm {
     pub(crate) sso_session_max: Duration,
     pub(crate) rotation: bool,
     pub(crate) algorithm: Algorithm,
+    pub(crate) dpop_nonce: bool,
 }
 
 impl Realm {
@@ -59,6 +60,7 @@ impl Realm {
             sso_session_max: Duration::from_secs(36_000),
             rotation: false,
             algorithm: Algorithm::Rs256,
+            dpop_nonce: false,
         }
     }
 
@@ -155,6 +157,14 @@ impl Realm {
     #[must_use]
     pub const fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
+        self
+    }
+
+    /// Whether proofs of possession need a nonce of the provider's (RFC 9449 §8). The embedded
+    /// provider then asks for one; Keycloak (26.7) has none.
+    #[must_use]
+    pub const fn dpop_nonce(mut self, needed: bool) -> Self {
+        self.dpop_nonce = needed;
         self
     }
 

@@ -1,4 +1,4 @@
-//! The listener in front of a provider: HTTP/1.1 and h2c, records first, then faults.
+//! The listeners in front of a provider: HTTP/1.1 and HTTP/2, records first, then faults.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,12 +18,15 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::accept::accept;
 use super::faults::{Alteration, Answer, Delivery};
-use super::{Endpoint, Fault, Faults, TokenRequest, Watch};
+use super::tls::acceptor;
+use super::{Admission, Endpoint, Fault, Faults, Peer, TokenRequest, Watch};
 
 /// The largest request that a provider reads.
 const REQUEST_MAX: usize = 4 * 1024 * 1024;
@@ -45,11 +48,12 @@ pub(crate) struct Gone;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// A listener with its records and faults. It stops when it is dropped.
+/// Listeners with their records and faults. They stop when this is dropped.
 pub(crate) struct Wire {
     address: SocketAddr,
+    tls: Option<(SocketAddr, TlsAcceptor)>,
     shared: Arc<Shared>,
-    listening: Mutex<Option<JoinHandle<()>>>,
+    listening: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -65,10 +69,12 @@ struct Records {
 }
 
 impl Wire {
-    /// Listens at this address; port 0 takes a free one.
+    /// Listens at this address; port 0 takes a free one. If anyone is admitted by https, that is
+    /// at a free port.
     pub(crate) async fn listen(
         address: SocketAddr,
         responder: Arc<dyn Responder>,
+        https: Option<Admission>,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let shared = Arc::new(Shared {
@@ -77,16 +83,29 @@ impl Wire {
             records: Watch::new(Records::default()),
         });
         let address = listener.local_addr()?;
-        let task = spawn(listener, &shared);
+        let mut tasks = vec![spawn(listener, &shared, None)];
+        let mut tls = None;
+        if let Some(admission) = https {
+            let acceptor = acceptor(admission);
+            let listener = TcpListener::bind((address.ip(), 0)).await?;
+            tls = Some((listener.local_addr()?, acceptor.clone()));
+            tasks.push(spawn(listener, &shared, Some(acceptor)));
+        }
         Ok(Self {
             address,
+            tls,
             shared,
-            listening: Mutex::new(Some(task)),
+            listening: Mutex::new(tasks),
         })
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens by https.
+    pub(crate) fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|(address, _)| *address)
     }
 
     pub(crate) fn faults(&self) -> &Faults {
@@ -125,25 +144,29 @@ impl Wire {
             .await;
     }
 
-    /// Closes the listener and every connection; new ones are refused.
+    /// Closes the listeners and every connection; new ones are refused.
     pub(crate) async fn go_down(&self) {
-        let task = self.task().take();
-        if let Some(task) = task {
+        let tasks = std::mem::take(&mut *self.tasks());
+        for task in tasks {
             task.abort();
             let _ = task.await;
         }
     }
 
-    /// Listens again at the same address.
+    /// Listens again at the same addresses.
     pub(crate) async fn come_back(&self) -> io::Result<()> {
         self.go_down().await;
         let listener = TcpListener::bind(self.address).await?;
-        let task = spawn(listener, &self.shared);
-        *self.task() = Some(task);
+        let mut tasks = vec![spawn(listener, &self.shared, None)];
+        if let Some((address, acceptor)) = &self.tls {
+            let listener = TcpListener::bind(address).await?;
+            tasks.push(spawn(listener, &self.shared, Some(acceptor.clone())));
+        }
+        *self.tasks() = tasks;
         Ok(())
     }
 
-    fn task(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -152,22 +175,48 @@ impl Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        if let Some(task) = self.task().take() {
+        for task in self.tasks().iter() {
             task.abort();
         }
     }
 }
 
-fn spawn(listener: TcpListener, shared: &Arc<Shared>) -> JoinHandle<()> {
+fn spawn(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    acceptor: Option<TlsAcceptor>,
+) -> JoinHandle<()> {
     let shared = Arc::clone(shared);
     tokio::spawn(accept(listener, move |stream, _| {
-        serve(stream, Arc::clone(&shared))
+        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
+        async move {
+            match acceptor {
+                None => serve(stream, shared, None).await,
+                Some(acceptor) => serve_tls(stream, shared, &acceptor).await,
+            }
+        }
     }))
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(move |request| {
+/// A client whose certificate is not let in is none.
+async fn serve_tls(stream: TcpStream, shared: Arc<Shared>, acceptor: &TlsAcceptor) {
+    if let Ok(stream) = acceptor.accept(stream).await {
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate = certificates.and_then(|chain| chain.first().cloned());
+        let certificate = certificate.map(rustls::pki_types::CertificateDer::into_owned);
+        serve(stream, shared, Some(Peer { certificate })).await;
+    }
+}
+
+async fn serve<S>(stream: S, shared: Arc<Shared>, peer: Option<Peer>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let shared = Arc::clone(&shared);
+        if let Some(peer) = &peer {
+            request.extensions_mut().insert(peer.clone());
+        }
         async move { shared.exchange(request).await }
     });
     // A client that goes away is no concern of the provider's.

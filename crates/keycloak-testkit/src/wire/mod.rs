@@ -6,6 +6,7 @@ mod faults;
 mod gate;
 mod listener;
 mod record;
+mod tls;
 mod watch;
 
 pub use endpoint::Endpoint;
@@ -16,6 +17,7 @@ pub use record::TokenRequest;
 pub(crate) use accept::accept;
 pub(crate) use listener::{AnswerFuture, Gone, Responder, Wire};
 pub(crate) use record::basic;
+pub(crate) use tls::{Admission, Peer};
 pub(crate) use watch::Watch;
 
 /// How long a test waits for what must happen, before it says that it did not.

@@ -9,6 +9,9 @@ use http::{HeaderMap, Request, header};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use serde_json::Value;
 
+use super::Peer;
+use crate::pki::thumbprint;
+
 /// A request to the token endpoint, as it came.
 #[derive(Clone)]
 pub struct TokenRequest {
@@ -19,13 +22,16 @@ pub struct TokenRequest {
     /// The client named in the header, the form or the assertion.
     pub client_id: Option<String>,
     /// How the client authenticated, as discovery names the methods: `client_secret_basic`,
-    /// `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`; several are joined
-    /// by `+`, which RFC 6749 §2.3 forbids.
+    /// `client_secret_post`, `client_secret_jwt`, `private_key_jwt`, `tls_client_auth` (a
+    /// certificate and nothing else) or `none`; several are joined by `+`, which RFC 6749 §2.3
+    /// forbids.
     pub authentication: String,
     /// The form, in order.
     pub params: Vec<(String, String)>,
     /// The headers.
     pub headers: HeaderMap,
+    /// The thumbprint of the client's certificate, as `x5t#S256` says it.
+    pub certificate: Option<String>,
     /// What was answered, as soon as it was.
     pub status: Option<u16>,
 }
@@ -64,8 +70,13 @@ impl TokenRequest {
                 "private_key_jwt"
             });
         }
+        let peer = request.extensions().get::<Peer>();
+        let certificate = peer.and_then(|peer| Some(thumbprint(peer.certificate.as_ref()?)));
         if methods.is_empty() {
-            methods.push("none");
+            methods.push(match certificate {
+                Some(_) => "tls_client_auth",
+                None => "none",
+            });
         }
         let client_id = basic
             .map(|(id, _)| id)
@@ -78,6 +89,7 @@ impl TokenRequest {
             authentication: methods.join("+"),
             params,
             headers,
+            certificate,
             status: None,
         }
     }

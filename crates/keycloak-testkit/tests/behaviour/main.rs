@@ -2,7 +2,9 @@
 //! one answers is what Keycloak answers.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod certificates;
 mod clients;
+mod dpop;
 mod refresh;
 mod requests;
 mod sessions;
@@ -73,6 +75,17 @@ on_both!(
         refuses_bad_assertions,
         reads_the_keys_of_a_client_from_its_address,
         takes_another_secret,
+    ],
+    certificates: [
+        authenticates_a_client_by_its_subject,
+        binds_tokens_to_a_certificate,
+        counts_and_breaks_by_https_too,
+    ],
+    dpop: [
+        binds_tokens_to_a_key,
+        binds_tokens_by_https_too,
+        refuses_bad_proofs,
+        tells_of_the_user_to_who_has_the_key,
     ],
     requests: [
         refuses_users_and_grants,

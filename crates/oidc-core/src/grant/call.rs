@@ -8,6 +8,7 @@ use super::received::Received;
 use super::request::ProviderRequest;
 use super::response::{self, ProviderReply, Unavailable};
 use super::{Grant, Step};
+use crate::client::Client;
 use crate::provider::ProviderMetadata;
 use crate::rotation::Subject;
 use crate::{Credential, CredentialKind, Denial, Reason, UnixTime};
@@ -102,7 +103,7 @@ impl AwaitReply {
         let presented = self.grant.credential.secrets().into_iter();
         presented
             .chain(self.sent.secrets())
-            .chain(self.grant.client().secrets())
+            .chain(self.grant.client().into_iter().flat_map(Client::secrets))
             .chain(further)
             .collect()
     }
@@ -112,7 +113,7 @@ impl AwaitReply {
         let azp = self.grant.hint().and_then(|hint| hint.azp.as_deref());
         let mismatch = self.grant.kind() == CredentialKind::RefreshToken
             && denial.reason() == Reason::RefreshTokenRefused
-            && azp.is_some_and(|azp| azp != self.grant.client().id());
+            && azp.is_some_and(|azp| azp != self.grant.client_id());
         if !mismatch {
             return self.grant.done(denial);
         }

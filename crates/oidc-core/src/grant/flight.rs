@@ -77,6 +77,27 @@ impl AwaitFlight {
         self.grant.policy.provider.token_endpoint_of(&self.metadata)
     }
 
+    /// The endpoint that would be asked; `None` if the keys alone decide.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self.grant.kind() {
+            CredentialKind::Bearer => None,
+            CredentialKind::Introspection => Some(Endpoint::Introspection),
+            CredentialKind::UserInfo => Some(Endpoint::UserInfo),
+            _ => Some(Endpoint::Token),
+        }
+    }
+
+    /// Where this endpoint is for the grant's client; `None` if the provider has none.
+    #[must_use]
+    pub fn url_of(&self, endpoint: Endpoint) -> Option<&Url> {
+        let client = self.grant.client();
+        let by_certificate =
+            client.is_some_and(|client| client.authentication_at(endpoint).is_by_certificate());
+        let provider = &self.grant.policy.provider;
+        provider.endpoint(endpoint, &self.metadata, by_certificate)
+    }
+
     /// Whether all who present this credential at the same time are to share one outcome. What is
     /// verified with the keys at hand costs less than to wait for somebody else.
     #[must_use]
@@ -114,27 +135,22 @@ impl AwaitFlight {
             Some(token) => Credential::RefreshToken(token.clone()),
             None => self.grant.credential.clone(),
         };
-        let endpoint = match &credential {
-            Credential::Bearer(_) => return self.alone(moment.now),
-            Credential::Introspection(_) => Endpoint::Introspection,
-            Credential::UserInfo(_) => Endpoint::UserInfo,
-            _ => Endpoint::Token,
+        let Some(endpoint) = self.endpoint() else {
+            return self.alone(moment.now);
         };
-        let (policy, client) = (&*self.grant.policy, self.grant.client());
-        let by_certificate = client.authentication_at(endpoint).is_by_certificate();
-        let issuer = &self.metadata.issuer;
-        let url = policy
-            .provider
-            .endpoint(endpoint, &self.metadata, by_certificate);
-        let Some(url) = url else {
+        let Some(url) = self.url_of(endpoint) else {
             return self.grant.deny(endpoint.missing());
         };
-        let request = match &credential {
-            Credential::Introspection(token) => {
+        let policy = &*self.grant.policy;
+        let client = self.grant.client();
+        let issuer = &self.metadata.issuer;
+        let request = match (&credential, client) {
+            (Credential::UserInfo(token), _) => Ok(request::user_info(policy, token, url)),
+            (_, None) => Err(Reason::ClientRefused.into()),
+            (Credential::Introspection(token), Some(client)) => {
                 request::introspection(policy, client, token, url, issuer, moment)
             }
-            Credential::UserInfo(token) => Ok(request::user_info(policy, token, url)),
-            _ => request::token(policy, client, &credential, url, issuer, moment),
+            (_, Some(client)) => request::token(policy, client, &credential, url, issuer, moment),
         };
         match request {
             Ok(request) => Step::Call(AwaitReply {

@@ -58,8 +58,9 @@ use crate::{Credential, CredentialKind, Denial, Fingerprint, FingerprintKey, Rea
 pub struct Grant {
     policy: Arc<GrantPolicy>,
     credential: Credential,
-    /// Place of the chosen client in `policy.clients`.
-    client: usize,
+    /// Place of the chosen client in `policy.clients`; none is needed where the provider is not
+    /// asked as anybody.
+    client: Option<usize>,
     chosen_by: ChosenBy,
     /// Read where it is wanted: most grants are served from memory, and want none.
     hint: OnceLock<Option<RefreshTokenHint>>,
@@ -135,8 +136,11 @@ impl Grant {
         } else {
             None
         };
-        let Some(Chosen { index, by, .. }) = choose(&policy.clients, client_arg, azp) else {
-            return deny(Reason::ClientRefused, kind);
+        let needs_client = !matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo);
+        let (index, by) = match choose(&policy.clients, client_arg, azp) {
+            Some(Chosen { index, by, .. }) => (Some(index), by),
+            None if !needs_client => (None, ChosenBy::Default),
+            None => return deny(Reason::ClientRefused, kind),
         };
         Step::Metadata(AwaitMetadata {
             grant: Self {
@@ -155,10 +159,14 @@ impl Grant {
         self.credential.kind()
     }
 
-    /// The client that is used.
+    /// The client that is used; `None` if the policy has none and none is needed.
     #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.policy.clients[self.client]
+    pub fn client(&self) -> Option<&Client> {
+        self.policy.clients.get(self.client?)
+    }
+
+    fn client_id(&self) -> &str {
+        self.client().map_or("", Client::id)
     }
 
     /// What decided for that client.
@@ -205,7 +213,7 @@ impl Grant {
             return hash.finish();
         }
         hash.part(token_endpoint.as_str().as_bytes())
-            .part(self.client().id().as_bytes())
+            .part(self.client_id().as_bytes())
             .part(credential.kind().name().as_bytes())
             .list(policy.audience.iter().map(String::as_bytes));
         for pairs in [&policy.token_post_args, &policy.token_headers] {

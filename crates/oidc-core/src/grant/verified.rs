@@ -109,7 +109,7 @@ impl Evidence<'_> {
         };
         let client_id = match &grant.credential {
             Credential::ClientCredentials { client_id, .. } => client_id.clone(),
-            _ => grant.client().id().to_owned(),
+            _ => grant.client_id().to_owned(),
         };
         let id_token = match &received.id_token {
             None => None,
@@ -229,7 +229,7 @@ impl Evidence<'_> {
         let verification = &self.policy().verification;
         let policy = AnswerPolicy {
             issuer: &self.metadata.issuer,
-            client_id: self.grant.client().id(),
+            client_id: self.grant.client_id(),
             typ,
             algorithms: verification.algorithms,
             leeway: verification.leeway,
@@ -260,7 +260,7 @@ impl Evidence<'_> {
         let own = self.policy().provider.jwks_uri_of(self.metadata);
         Granted {
             kind,
-            client_id: grant.client().id().to_owned(),
+            client_id: grant.client_id().to_owned(),
             access_token: received.access_token.clone(),
             access_token_claims: None,
             key_set: (kind == CredentialKind::Bearer).then(|| Arc::new(self.key_set.clone())),

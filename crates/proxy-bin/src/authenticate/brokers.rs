@@ -1,5 +1,6 @@
 //! The brokers of a configuration: one for each way of talking to providers, all with one memory.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use jwks_cache::Policy;
 use oidc_broker::{Broker, BuildError, HttpTransport, Transport};
 
-use crate::config::{OidcPlugin, Settings};
+use crate::config::{Certificate, OidcPlugin, Settings};
 use crate::forward::{TlsSettings, TlsSettingsError, client_tls};
 use crate::telemetry::{IdpObserver, Metrics};
 
@@ -18,6 +19,8 @@ pub(crate) struct BrokerSettings {
     timeout: Duration,
     cooldown: Duration,
     discovery_headers: Vec<(HeaderName, HeaderValue)>,
+    certificate: Option<Arc<Certificate>>,
+    trusted: Vec<PathBuf>,
     max_stale: Duration,
     max_keys: usize,
     max_bytes: usize,
@@ -28,10 +31,14 @@ impl BrokerSettings {
     #[must_use]
     pub(crate) fn of(plugin: &OidcPlugin, settings: &Settings) -> Self {
         Self {
-            verify: plugin.ssl_verify,
+            // Where the gateway shows a certificate of its own, Kong has a setting of its own.
+            verify: plugin.ssl_verify
+                && (plugin.certificate.is_none() || plugin.certificate_ssl_verify),
             timeout: plugin.timeout,
             cooldown: plugin.rediscovery_lifetime,
             discovery_headers: plugin.discovery_headers.clone(),
+            certificate: plugin.certificate.clone(),
+            trusted: settings.trusted_certificates.clone(),
             max_stale: settings.jwks_max_stale,
             max_keys: settings.jwks_max_keys,
             max_bytes: settings.jwks_max_bytes,
@@ -87,6 +94,8 @@ impl Brokers {
         let tls = TlsSettings {
             verify: settings.verify,
             authorities: Vec::new(),
+            further: settings.trusted.clone(),
+            identity: settings.certificate.clone(),
         };
         let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(client_tls(&tls)?));
         let mut documents = Policy::default();

@@ -4,6 +4,7 @@
 mod brokers;
 mod inject;
 mod plugin;
+mod policy;
 
 pub use brokers::BrokersError;
 pub(crate) use brokers::{BrokerSettings, Brokers};

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};
 use oidc_broker::{Broker, Dry};
-use oidc_core::client::assertion::{KeyedSigner, SignError, SigningKey};
-use oidc_core::client::{AssertionSigner, Client, ClientAuthentication};
+use oidc_core::client::assertion::SignError;
 use oidc_core::grant::{GrantPolicy, Granted};
 use oidc_core::{Credential, CredentialKind, Denial};
 use token_extractors::{Extractor, ExtractorConfig, InvalidName};
 
 use super::inject::{Carried, Injection};
-use crate::config::{ClientAuthMethod, ClientKey, OidcPlugin};
+use super::policy::grant_policy;
+use crate::config::OidcPlugin;
 use crate::keys::{KeysError, OwnKeys};
 use crate::respond::Refusals;
 
@@ -121,6 +121,14 @@ impl Plugin {
             .await
     }
 
+    /// Finds out what else is asked for of what a credential gave.
+    ///
+    /// # Errors
+    /// With the reason for which the request is refused.
+    pub(crate) async fn complete(&self, granted: Arc<Granted>) -> Result<Arc<Granted>, Denial> {
+        self.broker.complete(&self.policy, granted).await
+    }
+
     /// Holds what a credential gave to what is required.
     ///
     /// # Errors
@@ -176,6 +184,12 @@ impl std::fmt::Debug for Plugin {
 fn extractor_config(config: &OidcPlugin) -> ExtractorConfig {
     let on = |kind| config.auth_methods.contains(&kind);
     let mut extractor = ExtractorConfig::default();
+    let access = &config.access_tokens;
+    let methods = access.methods;
+    extractor.bearer = (methods.bearer || methods.introspection || methods.userinfo)
+        .then(|| access.places.clone());
+    extractor.bearer_cookie.clone_from(&access.cookie);
+    extractor.bearer_header.clone_from(&access.header);
     extractor.refresh_token = config.refresh_token.clone();
     extractor.password = on(CredentialKind::Password).then(|| config.password_places.clone());
     extractor.client_credentials =
@@ -183,51 +197,4 @@ fn extractor_config(config: &OidcPlugin) -> ExtractorConfig {
     extractor.client_arg = Some(config.client_arg.clone());
     extractor.hide_credentials = config.hide_credentials;
     extractor
-}
-
-fn grant_policy(config: &OidcPlugin, keys: &OwnKeys) -> Result<GrantPolicy, PluginError> {
-    let clients = config
-        .clients
-        .iter()
-        .map(|client| {
-            let authentication = match &client.auth {
-                ClientAuthMethod::None => ClientAuthentication::None,
-                ClientAuthMethod::SecretBasic(secret) => {
-                    ClientAuthentication::SecretBasic(secret.clone())
-                }
-                ClientAuthMethod::SecretPost(secret) => {
-                    ClientAuthentication::SecretPost(secret.clone())
-                }
-                ClientAuthMethod::SecretJwt(secret, algorithm) => {
-                    let key = SigningKey::from_secret(secret.clone());
-                    ClientAuthentication::Assertion(Arc::new(KeyedSigner::new(key, *algorithm)?))
-                }
-                ClientAuthMethod::PrivateKeyJwt(key) => {
-                    ClientAuthentication::Assertion(match key {
-                        ClientKey::Managed(algorithm) => keys.signer(*algorithm)?,
-                        ClientKey::Given(signer) => Arc::clone(signer) as Arc<dyn AssertionSigner>,
-                    })
-                }
-            };
-            Ok(Client::new(client.id.clone(), authentication))
-        })
-        .collect::<Result<Vec<_>, PluginError>>()?;
-    let mut policy = GrantPolicy::new(config.provider.clone(), clients);
-    policy.scopes = config.scopes.clone();
-    policy.audience = config.audience.clone();
-    policy.token_post_args = config.token_post_args.clone();
-    policy.token_headers = config.token_headers.clone();
-    policy.verification.signature = config.verify_signature;
-    policy.verification.claims = config.verify_claims;
-    policy.verification.ignore_signature = config.ignore_signature.clone();
-    policy.verification.issuers_allowed = config.issuers_allowed.clone();
-    policy.verification.leeway = config.leeway;
-    policy.requirements = config.required.clone();
-    policy.cache_tokens = config.cache_tokens;
-    policy.cache_ttl = config.cache_ttl;
-    policy.cache_ttl_max = config.cache_ttl_max;
-    policy.cache_salt = config.cache_salt.clone();
-    policy.successor_window = config.successor_window;
-    policy.follow_rotation = config.follow_rotation;
-    Ok(policy)
 }

@@ -11,8 +11,9 @@ use clap::Args;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use oidc_broker::{Dry, Found};
-use oidc_core::client::ChosenBy;
+use oidc_core::client::{ChosenBy, Client};
 use oidc_core::grant::{Grant, Granted};
+use oidc_core::provider::{Endpoint, shown};
 use oidc_core::{CredentialKind, Denial, Reason};
 use token_extractors::{BodyFormat, Extraction};
 
@@ -214,6 +215,10 @@ impl Explanation<'_> {
             return Ok(());
         }
         let granted = match plugin.authenticate(credential, client_arg).await {
+            Ok(granted) => plugin.complete(granted).await,
+            Err(denial) => Err(denial),
+        };
+        let granted = match granted {
             Ok(granted) => granted,
             Err(denial) => {
                 step(4, IDP, "was asked, or its answer was at hand");
@@ -372,30 +377,53 @@ fn refused(denial: &Denial) -> Refused {
 
 fn planned(plugin: &Plugin, dry: &Dry) {
     let grant: &Grant = dry.grant();
-    let client = grant.client();
-    step(3, TO_IDP, &format!("POST {}", dry.token_endpoint()));
-    more(&format!("grant_type {}", grant.kind()));
+    let client_id = grant.client().map_or("", Client::id);
+    let Some((endpoint, url)) = dry.question() else {
+        step(3, TO_IDP, "nothing is asked: the issuer's keys decide");
+        found(dry);
+        return;
+    };
+    let method = if endpoint == Endpoint::UserInfo {
+        "GET"
+    } else {
+        "POST"
+    };
+    match url {
+        Some(url) => step(3, TO_IDP, &format!("{method} {}", shown(url))),
+        None => step(3, TO_IDP, &format!("the provider names no {} endpoint", endpoint.name())),
+    }
+    if endpoint == Endpoint::Token {
+        more(&format!("grant_type {}", grant.kind()));
+    }
     if grant.kind() == CredentialKind::ClientCredentials {
         more("as the caller's own client");
-    } else {
+    } else if let Some(client) = grant.client().filter(|_| endpoint != Endpoint::UserInfo) {
         let why = match grant.chosen_by() {
             ChosenBy::Request => "the request asks for it",
             ChosenBy::AuthorizedParty => "the refresh token was issued to it (azp)",
             ChosenBy::Default => "the first of client_id",
         };
-        let method = client.authentication().method();
+        let method = client.authentication_at(endpoint).method();
         more(&format!("client {:?} by {method}: {why}", client.id()));
     }
     if let Some(azp) = grant.hint().and_then(|hint| hint.azp.as_deref())
-        && azp != client.id()
+        && azp != client_id
     {
         more(&format!(
             "beware: the refresh token says that it was issued to {azp:?}; add that client to client_id"
         ));
     }
-    if grant.kind() != CredentialKind::RefreshToken && !plugin.policy().scopes.is_empty() {
+    let sends_scopes = matches!(
+        grant.kind(),
+        CredentialKind::Password | CredentialKind::ClientCredentials
+    );
+    if sends_scopes && !plugin.policy().scopes.is_empty() {
         more(&format!("scope {:?}", plugin.policy().scopes.join(" ")));
     }
+    found(dry);
+}
+
+fn found(dry: &Dry) {
     match &dry.found {
         Found::Nothing => {}
         Found::Result(_) => more("not sent: the result is remembered"),
@@ -454,7 +482,7 @@ const fn words(kind: CredentialKind) -> &'static str {
         CredentialKind::RefreshToken => "refresh token",
         CredentialKind::Password => "user name and a password",
         CredentialKind::ClientCredentials => "client id and a client secret",
-        _ => "bearer token",
+        _ => "access token",
     }
 }
 

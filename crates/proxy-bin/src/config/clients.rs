@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oidc_core::Secret;
 use oidc_core::client::assertion::{KeyedSigner, SigningKey};
 use oidc_core::jose::Algorithm;
+use oidc_core::provider::Endpoint;
 
 use super::document::Tree;
 use super::reader::{Item, Section};
@@ -17,6 +18,8 @@ pub struct ClientConfig {
     pub id: String,
     /// How it authenticates.
     pub auth: ClientAuthMethod,
+    /// How it authenticates at other endpoints than the token endpoint, where that differs.
+    pub elsewhere: Vec<(Endpoint, ClientAuthMethod)>,
 }
 
 /// How a client authenticates.
@@ -32,6 +35,10 @@ pub enum ClientAuthMethod {
     SecretJwt(Secret, Algorithm),
     /// `private_key_jwt`.
     PrivateKeyJwt(ClientKey),
+    /// `tls_client_auth`.
+    Tls,
+    /// `self_signed_tls_client_auth`.
+    SelfSignedTls,
 }
 
 /// The key of `private_key_jwt`.
@@ -44,7 +51,9 @@ pub enum ClientKey {
 }
 
 /// Kong's parallel lists, each index one client.
-pub(super) fn read(s: &mut Section<'_>) -> Vec<ClientConfig> {
+///
+/// `needed` tells whether there has to be one, and `certificate` whether there is one to show.
+pub(super) fn read(s: &mut Section<'_>, needed: bool, certificate: bool) -> Vec<ClientConfig> {
     let mut lists: BTreeMap<&str, Vec<Item<'_>>> = BTreeMap::new();
     for name in [
         "client_id",
@@ -58,9 +67,15 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<ClientConfig> {
             s.take(name).map(|item| item.list()).unwrap_or_default(),
         );
     }
-    let forced = s
-        .take("token_endpoint_auth_method")
-        .and_then(|item| method(&item).map(|method| (method, item)));
+    let mut forced = |name: &str| {
+        let item = s.take(name)?;
+        Some((method(&item, certificate)?, item))
+    };
+    let at_token = forced("token_endpoint_auth_method");
+    let elsewhere = [
+        (Endpoint::Introspection, forced("introspection_endpoint_auth_method")),
+        (Endpoint::Revocation, forced("revocation_endpoint_auth_method")),
+    ];
     let at = |name: &str, index: usize| {
         lists
             .get(name)
@@ -69,7 +84,7 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<ClientConfig> {
             .cloned()
     };
     let ids = lists["client_id"].len();
-    if ids == 0 {
+    if ids == 0 && needed {
         s.item
             .problem::<()>("client_id is required: the client that the gateway is at the provider");
     }
@@ -87,21 +102,27 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<ClientConfig> {
             let secret = at("client_secret", index).map(|item| item.secret());
             let alg = at("client_alg", index).map(|item| (algorithm(&item), item.clone()));
             let jwk = at("client_jwk", index);
-            let own = at("client_auth", index).map(|item| (method(&item), item.clone()));
-            let (word, auth_item) = match (own, &forced) {
+            let own = at("client_auth", index)
+                .map(|item| (method(&item, certificate), item.clone()));
+            let (word, auth_item) = match (own, &at_token) {
                 (_, Some((forced, item))) => (*forced, item.clone()),
                 (Some((word, item)), None) => (word?, item),
+                // A client that only stands for the gateway has nothing to prove.
+                (None, None) if secret.is_none() && !needed => (Method::None, id_item),
                 (None, None) => (Method::Basic, id_item),
             };
             let algorithm = match alg {
                 Some((algorithm, item)) => Some((algorithm?, item)),
                 None => None,
             };
+            let made = |word: Method, auth_item: &Item<'_>| -> Option<ClientAuthMethod> {
             let need_secret = || match &secret {
                 Some(secret) => secret.clone(),
                 None => auth_item.problem(format!("{} needs client_secret[{index}]", word.name())),
             };
-            let auth = match word {
+            Some(match word {
+                Method::Tls => ClientAuthMethod::Tls,
+                Method::SelfSignedTls => ClientAuthMethod::SelfSignedTls,
                 Method::None => ClientAuthMethod::None,
                 Method::Basic => ClientAuthMethod::SecretBasic(need_secret()?),
                 Method::Post => ClientAuthMethod::SecretPost(need_secret()?),
@@ -120,19 +141,34 @@ pub(super) fn read(s: &mut Section<'_>) -> Vec<ClientConfig> {
                         None => (Algorithm::Rs256, true),
                     };
                     fits.then_some(())?;
-                    ClientAuthMethod::PrivateKeyJwt(match jwk {
+                    ClientAuthMethod::PrivateKeyJwt(match &jwk {
                         None => ClientKey::Managed(algorithm),
-                        Some(item) => ClientKey::Given(signing_key(&item, algorithm)?),
+                        Some(item) => ClientKey::Given(signing_key(item, algorithm)?),
                     })
                 }
+            })
             };
-            Some(ClientConfig { id: id?, auth })
+            let auth = made(word, &auth_item);
+            let elsewhere = elsewhere
+                .iter()
+                .filter_map(|(endpoint, forced)| {
+                    let (word, item) = forced.as_ref()?;
+                    Some((*endpoint, made(*word, item)?))
+                })
+                .collect();
+            Some(ClientConfig {
+                id: id?,
+                auth: auth?,
+                elsewhere,
+            })
         })
         .collect()
 }
 
 #[derive(Clone, Copy)]
 enum Method {
+    Tls,
+    SelfSignedTls,
     None,
     Basic,
     Post,
@@ -148,26 +184,29 @@ impl Method {
             Self::Post => "client_secret_post",
             Self::SecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::Tls => "tls_client_auth",
+            Self::SelfSignedTls => "self_signed_tls_client_auth",
         }
     }
 }
 
-fn method(item: &Item<'_>) -> Option<Method> {
-    if let Tree::Text(word) = item.tree()
-        && matches!(
-            word.as_str(),
-            "tls_client_auth" | "self_signed_tls_client_auth"
-        )
-    {
-        return item.problem(format!("{word} is not implemented yet; allowed: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, none"));
-    }
-    item.one_of(&[
+fn method(item: &Item<'_>, certificate: bool) -> Option<Method> {
+    let method = item.one_of(&[
         ("client_secret_basic", Method::Basic),
         ("client_secret_post", Method::Post),
         ("client_secret_jwt", Method::SecretJwt),
         ("private_key_jwt", Method::PrivateKeyJwt),
+        ("tls_client_auth", Method::Tls),
+        ("self_signed_tls_client_auth", Method::SelfSignedTls),
         ("none", Method::None),
-    ])
+    ])?;
+    if matches!(method, Method::Tls | Method::SelfSignedTls) && !certificate {
+        return item.problem(format!(
+            "{} needs tls_client_auth_cert_id: the certificate to show",
+            method.name()
+        ));
+    }
+    Some(method)
 }
 
 fn algorithm(item: &Item<'_>) -> Option<Algorithm> {

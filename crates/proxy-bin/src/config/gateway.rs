@@ -21,6 +21,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are believed.
     pub trusted_ips: Vec<IpNet>,
+    /// Files of authorities that vouch for providers, besides the system's.
+    pub trusted_certificates: Vec<PathBuf>,
     /// Bounds of a request.
     pub limits: Limits,
     /// Bounds of time.
@@ -126,6 +128,7 @@ pub(super) const KEYS: &[&str] = &[
     "log",
     "state_dir",
     "timeouts",
+    "trusted_certificates",
     "trusted_ips",
 ];
 
@@ -154,6 +157,9 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         Some(item) => item.filled_text().map(PathBuf::from),
         None => Some(default_state_dir(root)),
     };
+    let trusted_certificates = take("trusted_certificates").map_or_else(Vec::new, |item| {
+        item.texts().into_iter().map(PathBuf::from).collect()
+    });
     let trusted_ips = take("trusted_ips").map_or_else(Vec::new, |item| {
         item.list().iter().filter_map(network).collect()
     });
@@ -197,6 +203,7 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         listen,
         admin_listen: admin_listen?,
         state_dir: state_dir?,
+        trusted_certificates,
         trusted_ips,
         limits,
         timeouts,

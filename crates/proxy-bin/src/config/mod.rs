@@ -1,9 +1,12 @@
 //! The configuration: what was written → every problem with its place → what runs.
 //! Serves the contract's section on configuration.
 
+mod access_tokens;
+mod certificates;
 mod clients;
 mod document;
 mod environment;
+mod exchange;
 mod gateway;
 mod parameters;
 mod plugin;
@@ -17,7 +20,10 @@ mod unsupported;
 
 use std::path::Path;
 
+pub use access_tokens::AccessTokenSettings;
+pub use certificates::Certificate;
 pub use clients::{ClientAuthMethod, ClientConfig, ClientKey};
+pub use exchange::{ExchangeSettings, SubjectSettings};
 pub use gateway::{
     ClientCertificates, Limits, Listener, ListenerTls, LogFormat, LogSettings, Settings, Timeouts,
 };

@@ -1,14 +1,18 @@
 //! The plugin `openid-connect`: Kong's parameters, typed. Nothing is stringly typed after this.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use oidc_core::authorize::{Requirement, Requirements};
-use oidc_core::provider::Provider;
+use oidc_core::provider::{Endpoints, Provider};
 use oidc_core::{CredentialKind, Secret};
 use token_extractors::{Place, header_name};
 
+use super::access_tokens::{self, AccessTokenSettings};
+use super::certificates::{self, Certificate};
 use super::clients::{self, ClientConfig};
+use super::exchange::{self, ExchangeSettings};
 use super::parameters::PARAMETERS;
 use super::reader::{Item, Section};
 use super::targets::{self, HeaderTarget};
@@ -31,6 +35,16 @@ pub struct OidcPlugin {
     pub scopes: Vec<String>,
     /// Audiences asked for.
     pub audience: Vec<String>,
+    /// How access tokens are taken that clients present.
+    pub access_tokens: AccessTokenSettings,
+    /// Which of them are exchanged.
+    pub exchange: Option<ExchangeSettings>,
+    /// The certificate that the gateway shows to the provider.
+    pub certificate: Option<Arc<Certificate>>,
+    /// Whether the provider's certificate is checked where the gateway shows its own.
+    pub certificate_ssl_verify: bool,
+    /// The parameter that holds a token to be revoked.
+    pub revocation_token_param: String,
     /// Name and places of refresh tokens.
     pub refresh_token: Option<(String, Vec<Place>)>,
     /// Places of passwords.
@@ -102,7 +116,8 @@ pub struct OidcPlugin {
 /// What is required of a token.
 pub type RequiredClaims = Requirements;
 
-const SUPPORTED_METHODS: &str = "refresh_token, password, client_credentials";
+const SUPPORTED_METHODS: &str =
+    "bearer, introspection, userinfo, refresh_token, password, client_credentials";
 
 pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
     let mut section = item.section()?;
@@ -111,7 +126,21 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
 
     let provider = provider(s);
     let auth_methods = auth_methods(s);
-    let clients = clients::read(s);
+    let scopes = s
+        .take("scopes")
+        .map_or_else(|| vec!["openid".to_owned()], |item| item.texts());
+    let audience = texts(s, "audience");
+    let issuers_allowed = texts(s, "issuers_allowed");
+    let access_tokens = access_tokens::read(s, &auth_methods, &issuers_allowed);
+    let exchange = exchange::read(s, &scopes, &audience);
+    let asks_nobody = |kind: &CredentialKind| {
+        matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo)
+    };
+    let needs_client = !auth_methods.iter().all(asks_nobody)
+        || access_tokens.methods.introspect_signed
+        || exchange.is_some();
+    let certificate = certificate(s);
+    let clients = clients::read(s, needs_client, certificate.is_some());
     let refresh_places = places(s, "refresh_token_param_type");
     let refresh_name = s
         .take("refresh_token_param_name")
@@ -150,10 +179,13 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         auth_methods,
         clients,
         client_arg: text(s, "client_arg", "client_id"),
-        scopes: s
-            .take("scopes")
-            .map_or_else(|| vec!["openid".to_owned()], |item| item.texts()),
-        audience: texts(s, "audience"),
+        scopes,
+        audience,
+        access_tokens,
+        exchange,
+        certificate,
+        certificate_ssl_verify: flag(s, "tls_client_auth_ssl_verify", true),
+        revocation_token_param: text(s, "revocation_token_param_name", "token"),
         refresh_token: refresh_name
             .filter(|_| refresh_on)
             .map(|name| (name, refresh_places)),
@@ -167,7 +199,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         verify_signature: flag(s, "verify_signature", true),
         verify_claims: flag(s, "verify_claims", true),
         ignore_signature,
-        issuers_allowed: texts(s, "issuers_allowed"),
+        issuers_allowed,
         required,
         hide_credentials: flag(s, "hide_credentials", true),
         upstream_access_token: match s.take("upstream_access_token_header") {
@@ -209,19 +241,35 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
 
 fn provider(s: &mut Section<'_>) -> Option<Provider> {
     let issuer = s.required("issuer");
-    let token_endpoint = s.take("token_endpoint").and_then(|item| item.url());
+    let mut url = |name: &str| s.take(name).and_then(|item| item.url());
+    let mut endpoints = Endpoints::default();
+    endpoints.token = url("token_endpoint");
+    endpoints.introspection = url("introspection_endpoint");
+    endpoints.userinfo = url("userinfo_endpoint");
+    endpoints.revocation = url("revocation_endpoint");
+    let mut mtls_endpoints = Endpoints::default();
+    mtls_endpoints.token = url("mtls_token_endpoint");
+    mtls_endpoints.introspection = url("mtls_introspection_endpoint");
+    mtls_endpoints.revocation = url("mtls_revocation_endpoint");
     let jwks = s.take("jwks_endpoint").and_then(|item| item.url());
     let issuer = issuer?;
     let text = issuer.filled_text()?;
     match Provider::new(&text) {
         Ok(mut provider) => {
-            provider.endpoints.token = token_endpoint;
+            provider.endpoints = endpoints;
+            provider.mtls_endpoints = mtls_endpoints;
             provider.jwks_uri = jwks;
             Some(provider)
         }
         // Not as it was written: there may be a password in it.
         Err(error) => issuer.problem(format!("cannot be an issuer: {error}")),
     }
+}
+
+/// The certificate that `tls_client_auth_cert_id` refers to.
+fn certificate(s: &mut Section<'_>) -> Option<Arc<Certificate>> {
+    let item = s.take("tls_client_auth_cert_id")?;
+    certificates::referred(&item, &item.filled_text()?)
 }
 
 fn auth_methods(s: &mut Section<'_>) -> Vec<CredentialKind> {
@@ -235,11 +283,13 @@ fn auth_methods(s: &mut Section<'_>) -> Vec<CredentialKind> {
         .list()
         .iter()
         .filter_map(|item| match item.text()?.as_str() {
+            "bearer" => Some(CredentialKind::Bearer),
+            "introspection" => Some(CredentialKind::Introspection),
+            "userinfo" => Some(CredentialKind::UserInfo),
             "refresh_token" => Some(CredentialKind::RefreshToken),
             "password" => Some(CredentialKind::Password),
             "client_credentials" => Some(CredentialKind::ClientCredentials),
-            word @ ("authorization_code" | "bearer" | "introspection" | "kong_oauth2"
-            | "session" | "userinfo") => item.problem(format!(
+            word @ ("authorization_code" | "kong_oauth2" | "session") => item.problem(format!(
                 "{word} is not implemented yet; allowed: {SUPPORTED_METHODS}"
             )),
             word => item.problem(format!(
@@ -268,8 +318,8 @@ fn grant_word(item: &Item<'_>) -> Option<Option<CredentialKind>> {
         // Kong's other words are for methods that are off here: nothing of theirs is verified.
         ("authorization_code", None),
         ("session", None),
-        ("introspection", None),
-        ("userinfo", None),
+        ("introspection", Some(CredentialKind::Introspection)),
+        ("userinfo", Some(CredentialKind::UserInfo)),
     ])
 }
 
@@ -279,18 +329,28 @@ fn places(s: &mut Section<'_>, name: &str) -> Vec<Place> {
         ("header", Place::Header),
         ("query", Place::Query),
     ];
+    places_or(s, name, &words, &[Place::Header, Place::Query, Place::Body])
+}
+
+/// The places that a list names, or those that Kong looks at.
+pub(super) fn places_or(
+    s: &mut Section<'_>,
+    name: &str,
+    words: &[(&str, Place)],
+    default: &[Place],
+) -> Vec<Place> {
     match s.take(name) {
         Some(item) => {
             let mut places: Vec<_> = item
                 .list()
                 .iter()
-                .filter_map(|item| item.one_of(&words))
+                .filter_map(|item| item.one_of(words))
                 .collect();
             places.sort_unstable();
             places.dedup();
             places
         }
-        None => vec![Place::Header, Place::Query, Place::Body],
+        None => default.to_vec(),
     }
 }
 
@@ -315,7 +375,7 @@ fn requirement(s: &mut Section<'_>, what: &str, into: &mut Requirement) {
 }
 
 /// Parallel lists of names and values.
-fn pairs<'a>(s: &mut Section<'a>, what: &str, header: bool) -> Vec<(String, Secret, Item<'a>)> {
+pub(super) fn pairs<'a>(s: &mut Section<'a>, what: &str, header: bool) -> Vec<(String, Secret, Item<'a>)> {
     let names = s.take(&format!("{what}_names"));
     let values = s.take(&format!("{what}_values"));
     let (names_list, values_list) = (
@@ -362,17 +422,17 @@ fn header(s: &mut Section<'_>, name: &str) -> Option<HeaderTarget> {
     s.take(name).and_then(|item| targets::read(&item))
 }
 
-fn flag(s: &mut Section<'_>, name: &str, default: bool) -> bool {
+pub(super) fn flag(s: &mut Section<'_>, name: &str, default: bool) -> bool {
     s.take(name).and_then(|item| item.bool()).unwrap_or(default)
 }
 
-fn text(s: &mut Section<'_>, name: &str, default: &str) -> String {
+pub(super) fn text(s: &mut Section<'_>, name: &str, default: &str) -> String {
     s.take(name)
         .and_then(|item| item.filled_text())
         .unwrap_or_else(|| default.to_owned())
 }
 
-fn texts(s: &mut Section<'_>, name: &str) -> Vec<String> {
+pub(super) fn texts(s: &mut Section<'_>, name: &str) -> Vec<String> {
     s.take(name).map(|item| item.texts()).unwrap_or_default()
 }
 

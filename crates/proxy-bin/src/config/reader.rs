@@ -1,11 +1,12 @@
 //! Typed reading of the tree: each misfit becomes a problem with its place, and reading goes on.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oidc_core::Secret;
 
+use super::certificates::Certificates;
 use super::document::{Node, Tree, Written};
 use super::problems::{Place, Problem, Problems};
 use super::references::{self, Resolved};
@@ -15,6 +16,8 @@ pub(super) struct Context<'a> {
     file: &'a str,
     environment: &'a [(String, String)],
     problems: RefCell<Problems>,
+    /// Read before anything that refers to them.
+    pub(super) certificates: OnceCell<Certificates>,
 }
 
 impl<'a> Context<'a> {
@@ -27,6 +30,7 @@ impl<'a> Context<'a> {
             file,
             environment,
             problems: RefCell::new(problems),
+            certificates: OnceCell::new(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::document::Node;
 use super::plugin::{self, OidcPlugin};
 use super::reader::{Context, Item, Section};
-use super::{Gateway, gateway};
+use super::{Certificate, Gateway, certificates, gateway};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -31,6 +31,8 @@ pub struct Service {
     pub tls_verify: bool,
     /// Files of authorities to trust instead of the system's.
     pub ca_certificates: Vec<PathBuf>,
+    /// The certificate that the gateway shows to it, where it asks for one.
+    pub client_certificate: Option<Arc<Certificate>>,
 }
 
 /// Which requests go to a service.
@@ -84,6 +86,7 @@ const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at", "ws_id"];
 const ROOT: &[&str] = &[
     "_format_version",
     "_transform",
+    "certificates",
     "gateway",
     "plugins",
     "routes",
@@ -106,6 +109,8 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     }
     section.ignore(&["_transform", "_info", "_workspace"]);
     let settings = gateway::read(section.take("gateway"), &root);
+    let certificates = certificates::read(&mut section);
+    context.certificates.get_or_init(|| certificates);
     let mut attached = Attached::default();
     for item in section
         .take("plugins")
@@ -269,9 +274,9 @@ fn read_service(
         .map_or_else(Vec::new, |item| {
             item.texts().into_iter().map(PathBuf::from).collect()
         });
-    if let Some(item) = section.take("client_certificate") {
-        item.problem::<()>("not implemented yet: a client certificate towards the upstream");
-    }
+    let client_certificate = section
+        .take("client_certificate")
+        .and_then(|item| certificates::referred(&item, &reference(&item)?));
     if let Some(plugin) = own_plugins(&mut section)
         && let Some(name) = &name
     {
@@ -309,6 +314,7 @@ fn read_service(
         retries: u32::try_from(retries).unwrap_or(5),
         tls_verify,
         ca_certificates,
+        client_certificate,
     });
     let mut read = Vec::new();
     for route in own_routes {

@@ -5,17 +5,26 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::client::WantsClientCert;
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::config::Certificate;
 
 /// Whom a TLS connection trusts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     /// Whether the other side's certificate is checked.
     pub(crate) verify: bool,
     /// Files of authorities to trust instead of the system's.
     pub(crate) authorities: Vec<PathBuf>,
+    /// Files of authorities to trust besides those.
+    pub(crate) further: Vec<PathBuf>,
+    /// The certificate that is shown where one is asked for.
+    pub(crate) identity: Option<Arc<Certificate>>,
 }
 
 /// TLS settings that cannot be used.
@@ -34,6 +43,17 @@ pub enum TlsSettingsError {
     /// A file holds no certificate.
     #[error("there is no certificate in {0}")]
     NoCertificate(PathBuf),
+    /// The certificate to be shown, or its key, cannot be read.
+    #[error("the certificate {0:?} or its key cannot be read as PEM")]
+    Identity(String),
+    /// The certificate to be shown and its key do not belong together.
+    #[error("the certificate {id:?} and its key cannot be used: {source}")]
+    IdentityRefused {
+        /// The certificate's id.
+        id: String,
+        /// Why.
+        source: rustls::Error,
+    },
     /// rustls refuses them.
     #[error("the TLS settings are refused")]
     Refused(#[from] rustls::Error),
@@ -48,22 +68,43 @@ pub(crate) fn client_tls(settings: &TlsSettings) -> Result<ClientConfig, TlsSett
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
     if !settings.verify {
-        let config = builder
+        let builder = builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
-            .with_no_client_auth();
-        return Ok(config);
+            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)));
+        return identified(builder, settings.identity.as_deref());
     }
     let mut roots = RootCertStore::empty();
     if settings.authorities.is_empty() {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
-    for file in &settings.authorities {
+    for file in settings.authorities.iter().chain(&settings.further) {
         for certificate in read_certificates(file)? {
             roots.add(certificate)?;
         }
     }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    let builder = builder.with_root_certificates(roots);
+    identified(builder, settings.identity.as_deref())
+}
+
+fn identified(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    identity: Option<&Certificate>,
+) -> Result<ClientConfig, TlsSettingsError> {
+    let Some(identity) = identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let unreadable = |_| TlsSettingsError::Identity(identity.id.clone());
+    let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    let key =
+        PrivateKeyDer::from_pem_slice(identity.key.expose().as_bytes()).map_err(unreadable)?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|source| TlsSettingsError::IdentityRefused {
+            id: identity.id.clone(),
+            source,
+        })
 }
 
 /// The certificates of a PEM file.

@@ -89,6 +89,8 @@ impl Upstream {
         let settings = TlsSettings {
             verify: service.tls_verify,
             authorities: service.ca_certificates.clone(),
+            further: Vec::new(),
+            identity: service.client_certificate.clone(),
         };
         let tls = client_tls(&settings).map_err(|source| UpstreamError::Tls {
             service: service.name.clone(),
