@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use oidc_core::CredentialKind;
 use proptest::prelude::*;
-use proxy_bin::config::{self, ClientAuthMethod, ClientKey, Gateway, PARAMETERS, Problems};
+use proxy_bin::config::{
+    self, Carried, ClientAuthMethod, ClientKey, Gateway, PARAMETERS, Problems,
+};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,10 +57,13 @@ fn the_demos_configuration_is_clean() {
         plugin.clients[0].auth,
         ClientAuthMethod::PrivateKeyJwt(ClientKey::Managed(_))
     ));
-    assert_eq!(
-        plugin.upstream_refresh_token.as_ref().expect("set").name,
-        "refresh-token"
-    );
+    let carried = |what: Carried| {
+        let mut headers = plugin.headers.upstream.iter();
+        let found = headers.find(|header| header.carried == what).expect("set");
+        found.target.name.as_str()
+    };
+    assert_eq!(carried(Carried::RefreshToken), "refresh-token");
+    assert_eq!(carried(Carried::AccessToken), "authorization");
     assert_eq!(plugin.timeout, Duration::from_secs(10));
 }
 
@@ -258,8 +263,12 @@ fn all_of_kongs_parameters_are_taken_at_null_and_at_their_defaults() {
         assert_eq!(problems(&with_plugin(&lines)), [""; 0]);
     }
     // All of Kong's, and a deprecated one; the others are told apart by what is said of them.
-    let own = |parameter: &&config::Parameter| parameter.meaning.contains("An addition of this gateway.");
-    assert_eq!(PARAMETERS.len() - PARAMETERS.iter().filter(own).count(), 235);
+    let own =
+        |parameter: &&config::Parameter| parameter.meaning.contains("An addition of this gateway.");
+    assert_eq!(
+        PARAMETERS.len() - PARAMETERS.iter().filter(own).count(),
+        235
+    );
 }
 
 #[test]

@@ -73,8 +73,14 @@ pub(super) fn read(s: &mut Section<'_>, needed: bool, certificate: bool) -> Vec<
     };
     let at_token = forced("token_endpoint_auth_method");
     let elsewhere = [
-        (Endpoint::Introspection, forced("introspection_endpoint_auth_method")),
-        (Endpoint::Revocation, forced("revocation_endpoint_auth_method")),
+        (
+            Endpoint::Introspection,
+            forced("introspection_endpoint_auth_method"),
+        ),
+        (
+            Endpoint::Revocation,
+            forced("revocation_endpoint_auth_method"),
+        ),
     ];
     let at = |name: &str, index: usize| {
         lists

@@ -8,6 +8,7 @@ use oidc_core::Secret;
 
 use super::certificates::Certificates;
 use super::document::{Node, Tree, Written};
+use super::entities::Entities;
 use super::problems::{Place, Problem, Problems};
 use super::references::{self, Resolved};
 
@@ -18,6 +19,8 @@ pub(super) struct Context<'a> {
     problems: RefCell<Problems>,
     /// Read before anything that refers to them.
     pub(super) certificates: OnceCell<Certificates>,
+    /// The same.
+    pub(super) entities: OnceCell<Entities>,
 }
 
 impl<'a> Context<'a> {
@@ -31,6 +34,7 @@ impl<'a> Context<'a> {
             environment,
             problems: RefCell::new(problems),
             certificates: OnceCell::new(),
+            entities: OnceCell::new(),
         }
     }
 

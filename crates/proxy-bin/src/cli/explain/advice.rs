@@ -11,12 +11,28 @@ pub(super) fn of(code: &str) -> &'static str {
 
 const ADVICE: &[(&str, &str)] = &[
     (
+        "acl.group_not_allowed",
+        "the plugin acl lets none of the caller's groups through, or none is known: check authenticated_groups_claim, the consumer's acls, and allow or deny",
+    ),
+    (
         "authorization.",
         "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
     ),
     (
         "authorization.claims_unavailable",
         "the access token is opaque, so that a required claim cannot be seen in it",
+    ),
+    (
+        "authorization.claim_forbidden",
+        "the token holds one of claims_forbidden",
+    ),
+    (
+        "authorization.consumer_group_unknown",
+        "consumer_groups_claim names none of consumer_groups: add one of that name, or set consumer_groups_optional",
+    ),
+    (
+        "authorization.consumer_unknown",
+        "consumer_claims name none of consumers: check consumer_by and the claim's value, or set consumer_optional",
     ),
     (
         "client.assertion_failed",
