@@ -1,6 +1,7 @@
 //! A client of the gateway, which says nothing that a test did not ask it to say.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,9 +10,15 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use keycloak_testkit::pki::{Authority, Identity};
+use rustls::pki_types::{PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// How long an answer may take; far above what any takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,6 +29,53 @@ pub struct Client {
     address: SocketAddr,
 }
 
+/// A client that comes by TLS, and shows a certificate if it has one.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
+impl TlsClient {
+    /// A client of whoever listens at this address as `localhost`, by a certificate of the tests'
+    /// authority.
+    ///
+    /// # Panics
+    /// If the certificates cannot be used.
+    #[must_use]
+    pub fn new(address: SocketAddr, identity: Option<&Identity>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(Authority::shared().certificate_der().to_vec().into())
+            .expect("the tests' authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions of TLS")
+            .with_root_certificates(roots);
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => builder
+                .with_client_auth_cert(
+                    vec![identity.certificate_der().to_vec().into()],
+                    PrivatePkcs8KeyDer::from(identity.key_der()).into(),
+                )
+                .expect("a client's certificate"),
+        };
+        Self {
+            address,
+            config: Arc::new(config),
+        }
+    }
+
+    /// A GET.
+    pub fn get(&self, target: &str) -> Request {
+        let mut request = Client::of(self.address).get(target);
+        request.tls = Some(Arc::clone(&self.config));
+        request
+    }
+}
+
 /// A request to be sent.
 #[derive(Debug)]
 #[must_use]
@@ -29,6 +83,7 @@ pub struct Request {
     address: SocketAddr,
     head: http::request::Builder,
     body: Bytes,
+    tls: Option<Arc<ClientConfig>>,
 }
 
 /// An answer, read whole.
@@ -70,6 +125,7 @@ impl Client {
                 .uri(target)
                 .header(HOST, self.address.to_string()),
             body: Bytes::new(),
+            tls: None,
         }
     }
 }
@@ -118,11 +174,15 @@ impl Request {
     pub async fn try_send(self) -> anyhow::Result<Answer> {
         tokio::time::timeout(PATIENCE, async {
             let stream = TcpStream::connect(self.address).await?;
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-            tokio::spawn(connection);
             let request = self.head.body(Full::new(self.body))?;
-            let response = sender.send_request(request).await?;
+            let response = match self.tls {
+                None => exchange(stream, request).await?,
+                Some(config) => {
+                    let name = ServerName::try_from("localhost")?;
+                    let connector = TlsConnector::from(config);
+                    exchange(connector.connect(name, stream).await?, request).await?
+                }
+            };
             let (head, body) = response.into_parts();
             Ok(Answer {
                 status: head.status,
@@ -132,6 +192,16 @@ impl Request {
         })
         .await?
     }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: http::Request<Full<Bytes>>,
+) -> anyhow::Result<http::Response<Incoming>> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender.send_request(request).await?)
 }
 
 impl Answer {

@@ -8,7 +8,7 @@ mod eventually;
 mod gateway;
 mod world;
 
-pub use client::{Answer, Client, Request};
+pub use client::{Answer, Client, Request, TlsClient};
 pub use config::Config;
 pub use eventually::eventually;
 pub use gateway::Gateway;

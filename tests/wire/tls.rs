@@ -59,6 +59,7 @@ async fn clients_show_a_certificate_where_they_have_to() {
         ("off", true, true, true),
         ("optional", true, true, false),
         ("required", false, true, false),
+        ("unverified", true, true, true),
     ] {
         let stage = stage(client_auth).await;
         let known = stage.authority.identity("client");

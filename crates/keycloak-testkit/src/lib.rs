@@ -33,12 +33,16 @@
 //! - [`EmbeddedIdp`] serves realms in this process; an [`EmbeddedRealm`] can also be made to sign
 //!   and to say what no provider would.
 //! - [`Keycloak`] starts a real server: see [`Backend`] for where it is taken from.
+//! - [`pki`] makes certificates, [`DpopKey`] proofs of possession; [`IdentityProvider::tls`] is where
+//!   clients show certificates.
 //! - [`Fault`] and [`Gate`] break and hold answers, of either provider.
 //! - [`EchoUpstream`] says what it was asked, and remembers it to the byte.
 //!
 //! Where the embedded provider differs from Keycloak: a replay of an older refresh token is found
 //! out within the same second too; a client's keys are fetched again at once for an unknown `kid`;
-//! it speaks neither TLS nor DPoP, and refuses clients whose tokens are bound by either.
+//! a repeated proof of possession is remembered for good. It has what Keycloak lacks, for tests of
+//! what other providers do: opaque tokens, signed introspection answers (RFC 9701), nonces in
+//! proofs, and clients with self-signed certificates.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

@@ -121,6 +121,9 @@ impl Shared {
             Ok(Err(TransportError::NotHttp)) => Err(Unavailable::NotHttp),
             Ok(Ok(response)) => {
                 let retry_after = response.retry_after((self.clock)());
+                let dpop_nonce = response
+                    .text(&http::HeaderName::from_static("dpop-nonce"))
+                    .map(str::to_owned);
                 let content_type = response
                     .text(&http::header::CONTENT_TYPE)
                     .map(str::to_owned);
@@ -130,6 +133,7 @@ impl Shared {
                         status: response.status.as_u16(),
                         content_type,
                         retry_after,
+                        dpop_nonce,
                         body: Secret::new(body.unwrap_or_default()),
                     }),
                 }

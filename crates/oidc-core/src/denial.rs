@@ -66,8 +66,9 @@ pub enum Reason {
     PossessionUnproven(&'static str),
     /// The caller's proof of possession is refused (RFC 9449 §4.3); the code says why.
     ProofRefused(&'static str),
-    /// A proof of possession with a fresh nonce is wanted (RFC 9449 §9).
-    ProofNonceWanted,
+    /// A proof of possession with a fresh nonce is wanted (RFC 9449 §9); the code says what was
+    /// wrong with the one that came.
+    ProofNonceWanted(&'static str),
     /// The provider does not exchange this token for the one that is wanted (RFC 8693 §2.2.2).
     ExchangeRefused,
 
@@ -214,12 +215,9 @@ impl Reason {
                 UNAUTHORIZED,
                 Challenge::InvalidDpopProof,
             ),
-            Self::ProofNonceWanted => (
-                "dpop.nonce_wanted",
-                Fault::Caller,
-                UNAUTHORIZED,
-                Challenge::UseDpopNonce,
-            ),
+            Self::ProofNonceWanted(code) => {
+                (code, Fault::Caller, UNAUTHORIZED, Challenge::UseDpopNonce)
+            }
             Self::ExchangeRefused => (
                 "token_exchange.refused",
                 Fault::Caller,

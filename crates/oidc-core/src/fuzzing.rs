@@ -68,6 +68,7 @@ pub fn token_response(bytes: &[u8]) {
         status: [200, 200, 400, 401, 429, 500, 307, 204][usize::from(status % 8)],
         content_type: Some("application/json".to_owned()),
         retry_after: Some(Duration::from_secs(u64::MAX)),
+        dpop_nonce: None,
         body: Secret::new(body),
     };
     for kind in [
@@ -75,7 +76,7 @@ pub fn token_response(bytes: &[u8]) {
         CredentialKind::Password,
         CredentialKind::ClientCredentials,
     ] {
-        match read(&reply, kind, &[CANARY]) {
+        match read(&reply, kind, &[CANARY], false) {
             Ok(tokens) => {
                 assert_eq!(reply.status, 200);
                 let token = tokens.access_token.expose();

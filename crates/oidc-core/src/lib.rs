@@ -11,6 +11,7 @@ pub mod flight;
 pub mod fuzzing;
 pub mod grant;
 pub mod jose;
+pub mod possession;
 pub mod provider;
 pub mod rotation;
 mod secret;

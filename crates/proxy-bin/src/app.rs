@@ -8,7 +8,7 @@ use oidc_core::authorize::{Acl, Identity};
 
 use crate::authenticate::{
     BrokerSettings, Brokers, BrokersError, Caller, IDENTITY_HEADERS, Plugin, PluginError,
-    write_identity,
+    ProofMemory, write_identity,
 };
 use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
 use crate::forward::{Managed, Upstream, UpstreamError};
@@ -26,6 +26,7 @@ pub(crate) struct App {
     routes: Vec<PreparedRoute>,
     brokers: Brokers,
     keys: Arc<OwnKeys>,
+    proofs: Arc<ProofMemory>,
     upstreams: Vec<(Service, Arc<Upstream>)>,
 }
 
@@ -48,6 +49,8 @@ pub(crate) struct PreparedRoute {
     pub(crate) preserve_host: bool,
     /// The headers that a client may not send to this route's upstream.
     pub(crate) managed: Managed,
+    /// Those that only a trusted peer may send.
+    pub(crate) from_trusted_peers: Managed,
     /// Its counters.
     pub(crate) metrics: RouteMetrics,
     /// Its paths, for those who read about it.
@@ -96,6 +99,9 @@ pub enum PrepareError {
         /// Why.
         source: BrokersError,
     },
+    /// The system gives no randomness.
+    #[error("the system gives no randomness")]
+    Randomness(#[from] getrandom::Error),
     /// A service cannot be forwarded to.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -118,10 +124,15 @@ impl App {
             }
             _ => Arc::new(OwnKeys::in_directory(&gateway.settings.state_dir)),
         };
+        let proofs = match before {
+            Some(app) => Arc::clone(&app.proofs),
+            None => Arc::new(ProofMemory::new()?),
+        };
         let mut making = Making {
             settings: &gateway.settings,
             metrics,
             keys: &keys,
+            proofs: &proofs,
             brokers: Brokers::after(before.map(|app| &app.brokers)),
             used: Vec::new(),
             plugins: Vec::new(),
@@ -142,6 +153,7 @@ impl App {
                 strip_path: route.strip_path,
                 preserve_host: route.preserve_host,
                 managed: Managed::default(),
+                from_trusted_peers: Managed::default(),
                 metrics: metrics.route(&route.name),
                 paths: route.paths.iter().map(shown).collect(),
             });
@@ -167,6 +179,7 @@ impl App {
             routes,
             brokers,
             keys,
+            proofs,
             upstreams,
         })
     }
@@ -231,6 +244,7 @@ struct Making<'a> {
     settings: &'a Settings,
     metrics: &'a Arc<Metrics>,
     keys: &'a OwnKeys,
+    proofs: &'a Arc<ProofMemory>,
     brokers: Brokers,
     used: Vec<BrokerSettings>,
     plugins: Vec<(*const OidcPlugin, Arc<Plugin>)>,
@@ -260,11 +274,12 @@ impl Making<'_> {
                 source,
             })?;
         self.used.push(settings);
-        let plugin =
-            Plugin::prepare(config, broker, self.keys).map_err(|source| PrepareError::Plugin {
+        let plugin = Plugin::prepare(config, broker, self.keys, Arc::clone(self.proofs)).map_err(
+            |source| PrepareError::Plugin {
                 route: route.to_owned(),
                 source,
-            })?;
+            },
+        )?;
         let plugin = Arc::new(plugin);
         self.plugins
             .push((Arc::as_ptr(config), Arc::clone(&plugin)));
@@ -294,11 +309,17 @@ fn protect(routes: &mut [PreparedRoute]) {
         .chain(IDENTITY_HEADERS)
         .chain([REQUEST_ID])
         .collect();
+    let handed_on: Vec<_> = routes
+        .iter()
+        .filter_map(|route| route.plugin.as_ref()?.possession().certificate_header())
+        .cloned()
+        .collect();
     for route in routes {
+        route.from_trusted_peers = Managed::new(handed_on.iter().cloned());
         let own = route
             .plugin
             .iter()
-            .flat_map(|plugin| plugin.written_upstream().cloned());
+            .flat_map(|plugin| plugin.written_upstream().cloned().chain(plugin.kept()));
         route.managed = Managed::new(everywhere.iter().cloned().chain(own));
     }
 }

@@ -1,7 +1,7 @@
 //! The way of one request, top to bottom: frame → route → extract → decide → rewrite → forward.
 //! Serves the contract's section on what a request meets.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use oidc_core::grant::Granted;
-use oidc_core::{Credential, CredentialKind, Denial, Fault, Reason};
-use token_extractors::Malformed;
+use oidc_core::{CredentialKind, Denial, Fault, Reason, UnixTime};
+use token_extractors::{Found, Malformed};
 
 use crate::app::{App, PreparedRoute, Unrouted};
-use crate::authenticate::{Caller, Plugin};
+use crate::authenticate::{Caller, DPOP_NONCE, Evidence, Plugin};
 use crate::forward::{
     Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
 };
@@ -275,6 +275,8 @@ impl<'a> Exchange<'a> {
             return Ok((Caller::unasked(), body));
         };
         let extractor = plugin.extractor();
+        let https = self.connection.hop().is_https(&parts.headers);
+        let evidence = plugin.possession().look(parts, self.connection, https);
         let format = extractor
             .needs_body(&parts.headers)
             .filter(|_| !hyper::body::Body::is_end_stream(&incoming));
@@ -312,9 +314,9 @@ impl<'a> Exchange<'a> {
         if plugin.lets_through(&parts.method) {
             return Ok((Caller::unasked(), body));
         }
-        let presented = extraction.found.map(|found| found.credential);
+        let client_arg = extraction.client_arg.as_deref();
         let caller = self
-            .caller(plugin, presented, extraction.client_arg.as_deref())
+            .caller(plugin, extraction.found, client_arg, &evidence)
             .await?;
         route
             .admit(caller.identity())
@@ -329,14 +331,16 @@ impl<'a> Exchange<'a> {
     async fn caller(
         &mut self,
         plugin: &Plugin,
-        presented: Option<Credential>,
+        found: Option<Found<'_>>,
         client_arg: Option<&str>,
+        evidence: &Evidence,
     ) -> Outcome<Caller> {
-        let traded = match presented {
+        let by_dpop = found.as_ref().is_some_and(|found| found.by_dpop);
+        let traded = match found {
             None => Err(Denial::new(Reason::CredentialMissing)),
-            Some(credential) => {
-                self.story.kind = Some(credential.kind());
-                plugin.authenticate(credential, client_arg).await
+            Some(found) => {
+                self.story.kind = Some(found.credential.kind());
+                plugin.authenticate(found.credential, client_arg).await
             }
         };
         let refused = |denial: Denial| match plugin.anonymous(&denial) {
@@ -349,6 +353,10 @@ impl<'a> Exchange<'a> {
                 return refused(denial).map_err(|denial| self.deny(plugin.refusals(), &denial));
             }
         };
+        let proven = plugin.possession().prove(&traded, by_dpop, evidence, now());
+        if let Err(denial) = proven {
+            return refused(denial).map_err(|denial| self.unproven(plugin, &denial));
+        }
         let granted = match plugin.complete(Arc::clone(&traded)).await {
             Ok(granted) => granted,
             Err(denial) => {
@@ -365,6 +373,15 @@ impl<'a> Exchange<'a> {
     fn deny_owner(&mut self, plugin: &Plugin, denial: &Denial, granted: &Granted) -> Box<Refusal> {
         let mut refusal = self.deny(plugin.refusals(), denial);
         plugin.write_newest(granted, refusal.response.headers_mut());
+        refusal
+    }
+
+    /// A refusal for want of a proof; it may bring the nonce that the next proof needs.
+    fn unproven(&mut self, plugin: &Plugin, denial: &Denial) -> Box<Refusal> {
+        let mut refusal = self.deny(plugin.refusals(), denial);
+        if let Some(nonce) = plugin.possession().fresh_nonce(now()) {
+            refusal.response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
         refusal
     }
 
@@ -391,6 +408,9 @@ impl<'a> Exchange<'a> {
     ) -> Option<Upgrade> {
         let kept = remove_hop_by_hop(&mut parts.headers);
         route.managed.remove_from(&mut parts.headers);
+        if !self.connection.hop().is_trusted() {
+            route.from_trusted_peers.remove_from(&mut parts.headers);
+        }
         framing::join_cookies(parts);
         let headers = &mut parts.headers;
         // The gateway has asked for the body itself.
@@ -432,6 +452,11 @@ impl<'a> Exchange<'a> {
         route.tell(caller, headers);
         upgrade
     }
+}
+
+fn now() -> UnixTime {
+    static CLOCK: LazyLock<jwks_cache::Clock> = LazyLock::new(oidc_broker::system_clock);
+    CLOCK()
 }
 
 fn malformed_denial(malformed: Malformed) -> Denial {

@@ -189,6 +189,22 @@ fn each_mistake_stands_beside_a_twin_without_it() {
             "cannot be an issuer",
         ),
         (
+            &format!("{LEAST}proof_of_possession_dpop: strict"),
+            "nothing can be proven of password",
+        ),
+        (
+            &format!(
+                "{LEAST}proof_of_possession_mtls_from_header: {{certificate_header_name: x-cert, secure_source: false}}"
+            ),
+            "gateway.trusted_ips",
+        ),
+        (
+            &format!(
+                "{LEAST}proof_of_possession_mtls_from_header: {{certificate_header_name: x-cert, ca_certificates: [nobody]}}"
+            ),
+            "no ca_certificate of the id",
+        ),
+        (
             &format!("{LEAST}introspection_accept: text/html"),
             "allowed: application/json",
         ),
@@ -453,10 +469,6 @@ fn what_would_narrow_a_route_or_a_plugin_is_not_silently_ignored() {
         (
             "principals: {enabled: true}",
             "principals: {enabled: false, directory: default}",
-        ),
-        (
-            "proof_of_possession_mtls_from_header: {certificate_header_name: x-cert}",
-            "proof_of_possession_mtls_from_header: {certificate_header_format: url_encoded, secure_source: true}",
         ),
         (
             "redis: {host: cache.test}",

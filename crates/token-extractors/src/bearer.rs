@@ -1,4 +1,5 @@
-//! Tokens: the `Bearer` scheme of RFC 6750 §2.1, and what a token may consist of.
+//! Tokens: the schemes `Bearer` (RFC 6750 §2.1) and `DPoP` (RFC 9449 §7.1), and what a token may
+//! consist of.
 
 use oidc_core::Secret;
 
@@ -8,6 +9,11 @@ use crate::malformed::Malformed;
 /// The token of an `Authorization` value, if its scheme is `Bearer`.
 pub(crate) fn parse(authorization: &[u8]) -> Option<Result<Secret, Malformed>> {
     Some(access_token(after_scheme(authorization, b"bearer")?))
+}
+
+/// The token of an `Authorization` value, if its scheme is `DPoP`.
+pub(crate) fn parse_dpop(authorization: &[u8]) -> Option<Result<Secret, Malformed>> {
+    Some(access_token(after_scheme(authorization, b"dpop")?))
 }
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.

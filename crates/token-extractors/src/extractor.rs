@@ -24,6 +24,8 @@ pub struct ExtractorConfig {
     pub bearer_cookie: Option<String>,
     /// The one header that holds an access token (`bearer_token_header_name`).
     pub bearer_header: Option<String>,
+    /// Whether the scheme `DPoP` brings an access token, too (RFC 9449 §7.1).
+    pub dpop: bool,
     /// Name and places of refresh tokens (`refresh_token_param_name`, `refresh_token_param_type`).
     pub refresh_token: Option<(String, Vec<Place>)>,
     /// Places of user name and password (`password_param_type`).
@@ -42,6 +44,7 @@ impl Default for ExtractorConfig {
             bearer: None,
             bearer_cookie: None,
             bearer_header: None,
+            dpop: false,
             refresh_token: None,
             password: None,
             client_credentials: None,
@@ -69,6 +72,8 @@ pub struct Found<'e> {
     pub place: Place,
     /// Under which name: a header's, a parameter's, a cookie's.
     pub name: &'e str,
+    /// Whether the scheme `DPoP` brought it.
+    pub by_dpop: bool,
 }
 
 /// What a request holds.
@@ -179,13 +184,19 @@ impl Extractor {
             return Ok(None);
         };
         let mut one = One::default();
+        let mut by_dpop = false;
         for place in places {
             match place {
                 Place::Header => {
                     for name in &self.bearer_headers {
                         for line in request.headers.get_all(name) {
                             let token = if *name == header::AUTHORIZATION {
-                                bearer::parse(line.as_bytes())
+                                bearer::parse(line.as_bytes()).or_else(|| {
+                                    let token = bearer::parse_dpop(line.as_bytes());
+                                    let token = token.filter(|_| self.config.dpop)?;
+                                    by_dpop = true;
+                                    Some(token)
+                                })
                             } else {
                                 Some(bearer::access_token(line.as_bytes()))
                             };
@@ -213,7 +224,10 @@ impl Extractor {
                 }
             }
         }
-        Ok(one.into_found(Credential::Bearer))
+        Ok(one.into_found(Credential::Bearer).map(|(mut found, edits)| {
+            found.by_dpop = by_dpop;
+            (found, edits)
+        }))
     }
 
     fn refresh_token<'e>(

@@ -149,6 +149,7 @@ impl<'e, T> One<'e, T> {
                 credential: credential(value),
                 place,
                 name,
+                by_dpop: false,
             },
             self.edits,
         ))

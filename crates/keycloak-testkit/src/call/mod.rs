@@ -202,6 +202,17 @@ impl TokenCall {
         Self::new("refresh_token", login).param("refresh_token", token)
     }
 
+    /// An exchange of an access token (RFC 8693 §2.1).
+    #[must_use]
+    pub fn exchange(access_token: &str, login: ClientLogin) -> Self {
+        Self::new("urn:ietf:params:oauth:grant-type:token-exchange", login)
+            .param("subject_token", access_token)
+            .param(
+                "subject_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            )
+    }
+
     /// Asks for scopes, separated by spaces.
     #[must_use]
     pub fn scope(self, scope: &str) -> Self {

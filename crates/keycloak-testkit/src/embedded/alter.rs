@@ -19,6 +19,8 @@ pub(super) struct Set {
     pub(super) discovery: Option<Alteration>,
     pub(super) jwks: Option<Alteration>,
     pub(super) introspection: Option<Alteration>,
+    pub(super) introspection_jwt: Option<Alteration>,
+    pub(super) userinfo: Option<Alteration>,
 }
 
 impl Alterations {

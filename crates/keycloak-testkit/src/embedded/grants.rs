@@ -1,8 +1,10 @@
-//! The token endpoint's grants: password, client credentials and refresh token (RFC 6749 §4, §6).
+//! The token endpoint's grants: password, client credentials and refresh token (RFC 6749 §4, §6);
+//! token exchange is in a file of its own.
 
 use serde_json::{Value, json};
 
 use super::authenticate::Form;
+use super::exchange;
 use super::issue::{DEFAULT_SCOPES, Grant, OPTIONAL_SCOPES};
 use super::possession::{Binding, Presented};
 use super::refusal::{invalid_grant, invalid_request, invalid_scope, not_allowed};
@@ -30,6 +32,7 @@ impl LiveRealm {
         let response = match form.get("grant_type") {
             Some("password") => self.password(client, form, presented)?,
             Some("client_credentials") => self.client_credentials(client, form, presented)?,
+            Some(exchange::GRANT) => self.exchange(client, form, presented)?,
             Some("refresh_token") => self.refresh(client, form, presented)?,
             _ => {
                 return Err(Refusal::new(
@@ -128,7 +131,7 @@ impl LiveRealm {
             binding: &binding,
             mark: "trrtcc",
         };
-        Ok(self.token_response(&state, &grant))
+        Ok(self.token_response(&mut state, &grant))
     }
 
     /// Starts a session and issues its first tokens.
@@ -248,7 +251,7 @@ impl LiveRealm {
             (true, None) => Some(random::uuid()),
             (false, _) => None,
         };
-        let response = self.with_refresh_token(&state, &grant, &mut session, chain.as_deref());
+        let response = self.with_refresh_token(&mut state, &grant, &mut session, chain.as_deref());
         state.sessions.insert(session_id.to_owned(), session);
         Ok(response)
     }
@@ -256,7 +259,7 @@ impl LiveRealm {
     /// A token response with a refresh token, unless the client is to have none.
     fn with_refresh_token(
         &self,
-        state: &State,
+        state: &mut State,
         grant: &Grant<'_>,
         session: &mut Session,
         chain: Option<&str>,
@@ -281,7 +284,7 @@ impl LiveRealm {
 }
 
 /// The scopes asked for, with those that every client has.
-fn scopes(form: &Form) -> Result<Vec<String>, Refusal> {
+pub(super) fn scopes(form: &Form) -> Result<Vec<String>, Refusal> {
     let text = form.get("scope").unwrap_or_default();
     let asked: Vec<&str> = text.split_ascii_whitespace().collect();
     let known = |scope: &&str| {

@@ -1,10 +1,10 @@
-//! What becomes of tokens afterwards: introspection, revocation, logout.
+//! What becomes of tokens afterwards: whether they are still good, revocation, logout.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{DecodingKey, Validation};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::authenticate::Form;
 use super::refusal::{invalid_grant, invalid_request};
@@ -12,22 +12,6 @@ use super::state::{LiveRealm, State};
 use crate::{Client, Refusal, clock};
 
 impl LiveRealm {
-    /// RFC 7662 §2.2. As of Keycloak 26.7 only a client in the token's audience learns anything,
-    /// and refresh tokens are never active here.
-    pub(super) fn introspection(&self, client: &Client, form: &Form) -> Result<Value, Refusal> {
-        if client.is_public() {
-            return Err(Refusal::new(403, "invalid_request", "Client not allowed."));
-        }
-        let Some(token) = form.get("token") else {
-            return Err(invalid_request("Token not provided."));
-        };
-        let answer = self
-            .active_claims(&self.state(), token)
-            .filter(|claims| is_for(claims, &client.id))
-            .map_or_else(|| json!({"active": false}), with_token_members);
-        Ok(self.alterations.apply(|set| &set.introspection, answer))
-    }
-
     /// RFC 7009: a refresh token ends what its client has in the session, an access token ends
     /// alone. Keycloak says with status 200 that something is no token.
     pub(super) fn revocation(
@@ -89,6 +73,7 @@ impl LiveRealm {
 
     /// The claims of an access or ID token that is still good.
     pub(super) fn active_claims(&self, state: &State, token: &str) -> Option<Value> {
+        let token = state.opaque.get(token).map_or(token, String::as_str);
         let header = jsonwebtoken::decode_header(token).ok()?;
         let key = state
             .keys
@@ -121,19 +106,10 @@ fn session_of<'a>(state: &'a State, claims: &Value) -> Option<&'a super::session
     alive.then_some(session)
 }
 
-fn is_for(claims: &Value, client: &str) -> bool {
+pub(super) fn is_for(claims: &Value, client: &str) -> bool {
     match claims.get("aud") {
         Some(Value::String(audience)) => audience == client,
         Some(Value::Array(several)) => several.iter().any(|audience| audience == client),
         _ => false,
     }
-}
-
-fn with_token_members(mut claims: Value) -> Value {
-    let username = claims.get("preferred_username").cloned();
-    claims["client_id"] = claims.get("azp").cloned().unwrap_or_default();
-    claims["username"] = username.unwrap_or_default();
-    claims["token_type"] = claims.get("typ").cloned().unwrap_or_default();
-    claims["active"] = json!(true);
-    claims
 }

@@ -6,6 +6,7 @@ use jsonwebtoken::{Header, Validation};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use super::mappers::{mapped, resource_access};
 use super::possession::Binding;
 use super::state::{Account, LiveRealm, State};
 use crate::keys::Algorithm;
@@ -43,17 +44,17 @@ const HIDDEN_SCOPES: [&str; 5] = ["roles", "web-origins", "acr", "basic", "servi
 
 impl LiveRealm {
     /// The response to a grant, without a refresh token.
-    pub(super) fn token_response(&self, state: &State, grant: &Grant<'_>) -> Value {
+    pub(super) fn token_response(&self, state: &mut State, grant: &Grant<'_>) -> Value {
         let now = clock::now();
-        let lifespan = grant
-            .client
-            .access_token_lifespan
-            .unwrap_or(state.realm.access_token_lifespan)
-            .as_secs();
-        let key = state.signing_key();
+        let lifespan = lifespan(state, grant.client);
         let claims = self.access_claims(state, grant, now, now + lifespan);
         let claims = self.alterations.apply(|set| &set.access_token, claims);
-        let access_token = key.sign(&claims);
+        let mut access_token = state.signing_key().sign(&claims);
+        if grant.client.opaque_tokens {
+            let opaque = random::hex(24);
+            state.opaque.insert(opaque.clone(), access_token);
+            access_token = opaque;
+        }
         let mut response = json!({
             "access_token": access_token,
             "expires_in": lifespan,
@@ -61,9 +62,7 @@ impl LiveRealm {
             "token_type": grant.binding.token_type(),
         });
         if grant.scopes.iter().any(|scope| scope == "openid") {
-            let claims = self.id_claims(state, grant, now, now + lifespan, &access_token);
-            let claims = self.alterations.apply(|set| &set.id_token, claims);
-            response["id_token"] = json!(key.sign(&claims));
+            response["id_token"] = json!(self.id_token(state, grant, Some(&access_token)));
         }
         response["not-before-policy"] = json!(state.not_before);
         if let Some((session, _)) = grant.session {
@@ -71,6 +70,20 @@ impl LiveRealm {
         }
         response["scope"] = json!(grant.scopes.join(" "));
         response
+    }
+
+    /// An ID token, to go with an access token or alone.
+    pub(super) fn id_token(
+        &self,
+        state: &State,
+        grant: &Grant<'_>,
+        access_token: Option<&str>,
+    ) -> String {
+        let now = clock::now();
+        let exp = now + lifespan(state, grant.client);
+        let claims = self.id_claims(state, grant, now, exp, access_token);
+        let claims = self.alterations.apply(|set| &set.id_token, claims);
+        state.signing_key().sign(&claims)
     }
 
     /// A refresh token with its identifier, and how long it lives (0 for ever).
@@ -131,8 +144,9 @@ impl LiveRealm {
 
     fn access_claims(&self, state: &State, grant: &Grant<'_>, now: u64, exp: u64) -> Value {
         let account = grant.account;
-        let mut audience = grant.client.audiences.clone();
-        audience.push("account".to_owned());
+        let audience = grant
+            .audience
+            .map_or_else(|| audiences(grant.client, account), <[String]>::to_vec);
         let audience = match audience.as_slice() {
             [one] => json!(one),
             several => json!(several),
@@ -157,12 +171,11 @@ impl LiveRealm {
         claims.extend(members(json!({
             "acr": "1",
             "realm_access": {"roles": roles},
-            "resource_access": {
-                "account": {"roles": ["manage-account", "manage-account-links", "view-profile"]},
-            },
+            "resource_access": resource_access(account),
             "scope": grant.scopes.join(" "),
         })));
         claims.extend(profile(account));
+        claims.extend(mapped(grant.client, account));
         if let Some(confirmation) = grant.binding.confirmation() {
             claims.insert("cnf".to_owned(), confirmation);
         }
@@ -175,7 +188,7 @@ impl LiveRealm {
         grant: &Grant<'_>,
         now: u64,
         exp: u64,
-        access_token: &str,
+        access_token: Option<&str>,
     ) -> Value {
         let mut claims = members(json!({
             "exp": exp,
@@ -190,13 +203,33 @@ impl LiveRealm {
         if let Some((session, _)) = grant.session {
             claims.insert("sid".to_owned(), json!(session));
         }
-        claims.extend(members(json!({
-            "at_hash": at_hash(state.signing_key().algorithm(), access_token),
-            "acr": "1",
-        })));
+        if let Some(token) = access_token {
+            let hash = at_hash(state.signing_key().algorithm(), token);
+            claims.insert("at_hash".to_owned(), json!(hash));
+        }
+        claims.insert("acr".to_owned(), json!("1"));
         claims.extend(profile(grant.account));
+        claims.extend(mapped(grant.client, grant.account));
         Value::Object(claims)
     }
+}
+
+fn lifespan(state: &State, client: &Client) -> u64 {
+    let own = client.access_token_lifespan;
+    own.unwrap_or(state.realm.access_token_lifespan).as_secs()
+}
+
+/// Whom the client's tokens are for: by its mappers, and by the roles that the user has.
+pub(super) fn audiences(client: &Client, account: &Account) -> Vec<String> {
+    let of_roles = account.user.client_roles.iter().map(|(of, _)| of);
+    let mut audiences = client.audiences.clone();
+    for of in of_roles.filter(|of| **of != client.id) {
+        if !audiences.contains(of) {
+            audiences.push(of.clone());
+        }
+    }
+    audiences.push("account".to_owned());
+    audiences
 }
 
 /// What the scopes `profile` and `email` bring.

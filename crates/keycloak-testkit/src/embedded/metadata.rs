@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dpop;
+use super::{dpop, exchange};
 use crate::provider::path;
 use crate::{Endpoint, TlsSide};
 
@@ -29,7 +29,9 @@ pub(super) fn metadata(issuer: &str, tls: &TlsSide) -> Value {
         "end_session_endpoint": url(Endpoint::Logout),
         "jwks_uri": url(Endpoint::Jwks),
         "revocation_endpoint": url(Endpoint::Revocation),
-        "grant_types_supported": ["client_credentials", "password", "refresh_token"],
+        "grant_types_supported": [
+            "client_credentials", "password", "refresh_token", exchange::GRANT,
+        ],
         "acr_values_supported": ["0", "1"],
         "response_types_supported": ["code", "none"],
         "subject_types_supported": ["public", "pairwise"],

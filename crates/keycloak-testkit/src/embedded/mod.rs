@@ -3,9 +3,12 @@
 mod alter;
 mod authenticate;
 mod dpop;
+mod exchange;
 mod grants;
 mod inspect;
+mod introspect;
 mod issue;
+mod mappers;
 mod metadata;
 mod possession;
 mod realm;

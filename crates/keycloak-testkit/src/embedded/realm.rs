@@ -87,6 +87,17 @@ impl EmbeddedRealm {
         self.live.alterations.set().introspection = Some(Box::new(change));
     }
 
+    /// Changes signed introspection answers, as an object of `header` and `claims`, before they are
+    /// signed.
+    pub fn alter_introspection_jwt(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().introspection_jwt = Some(Box::new(change));
+    }
+
+    /// Changes what is told of a user before it is sent, or signed.
+    pub fn alter_userinfo(&self, change: impl Fn(&mut Value) + Send + 'static) {
+        self.live.alterations.set().userinfo = Some(Box::new(change));
+    }
+
     /// Takes back every alteration.
     pub fn alter_nothing(&self) {
         *self.live.alterations.set() = super::alter::Set::default();

@@ -97,8 +97,7 @@ impl LiveRealm {
             }
             Endpoint::Introspection => {
                 let client = client.map_err(introspection_refusal)?;
-                let answer = self.introspection(&client, &form)?;
-                Ok(json_response(StatusCode::OK, &answer))
+                self.introspection(&client, &form, request.headers())
             }
             Endpoint::Revocation => self.revocation(&client?, &form),
             _ => self.logout(&client?, &form),

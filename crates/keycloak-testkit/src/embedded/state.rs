@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) sessions: HashMap<String, Session>,
     /// Identifiers of assertions and of proofs that were used.
     pub(super) spent: HashSet<String>,
+    /// Access tokens whose text says nothing, with what they stand for.
+    pub(super) opaque: HashMap<String, String>,
     /// Identifiers of access tokens that were revoked.
     pub(super) revoked: HashSet<String>,
     /// Tokens issued before this time are stale.
@@ -102,6 +104,7 @@ impl LiveRealm {
                 users: users.chain(services).collect(),
                 sessions: HashMap::new(),
                 spent: HashSet::new(),
+                opaque: HashMap::new(),
                 revoked: HashSet::new(),
                 not_before: 0,
                 dpop_nonce: realm.dpop_nonce.then(random::uuid),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::authenticate::Form;
 use super::dpop::ALGORITHMS;
 use super::issue::profile;
+use super::mappers::mapped;
 use super::possession::{OTHER_CERTIFICATE, Presented};
 use super::refusal::json_response;
 use super::state::LiveRealm;
@@ -27,12 +28,12 @@ enum Scheme {
 impl LiveRealm {
     pub(super) fn userinfo(&self, request: &Request<Bytes>, form: &Form) -> Response<Bytes> {
         match self.user_of(request, form) {
-            Ok(user) => json_response(StatusCode::OK, &user),
+            Ok(answer) => answer,
             Err(challenge) => self.challenge(&challenge),
         }
     }
 
-    fn user_of(&self, request: &Request<Bytes>, form: &Form) -> Result<Value, Challenge> {
+    fn user_of(&self, request: &Request<Bytes>, form: &Form) -> Result<Response<Bytes>, Challenge> {
         let unauthorized =
             |scheme, rest: &str| Challenge(scheme, StatusCode::UNAUTHORIZED, rest.to_owned());
         let (scheme, token) = presented_token(request)
@@ -70,12 +71,35 @@ impl LiveRealm {
             .get("sub")
             .and_then(Value::as_str)
             .unwrap_or_default();
+        Ok(self.told(&claims, subject))
+    }
+
+    /// What the client may know of the user, signed if it is set so.
+    fn told(&self, claims: &Value, subject: &str) -> Response<Bytes> {
+        let state = self.state();
+        let client = claims["azp"].as_str().and_then(|id| state.client(id));
         let mut answer = Map::new();
         answer.insert("sub".to_owned(), json!(subject));
-        if let Some(account) = self.state().account(subject) {
+        if let Some(account) = state.account(subject) {
             answer.extend(profile(account));
+            if let Some(client) = client {
+                answer.extend(mapped(client, account));
+            }
         }
-        Ok(Value::Object(answer))
+        let signing = client.filter(|client| client.signed_userinfo);
+        if let Some(client) = signing {
+            answer.insert("iss".to_owned(), json!(self.issuer));
+            answer.insert("aud".to_owned(), json!(client.id));
+        }
+        let answer = Value::Object(answer);
+        let answer = self.alterations.apply(|set| &set.userinfo, answer);
+        let mut response = json_response(StatusCode::OK, &answer);
+        if signing.is_some() {
+            *response.body_mut() = Bytes::from(state.signing_key().sign(&answer));
+            let jwt = HeaderValue::from_static("application/jwt");
+            response.headers_mut().insert(header::CONTENT_TYPE, jwt);
+        }
+        response
     }
 
     fn challenge(&self, Challenge(scheme, status, rest): &Challenge) -> Response<Bytes> {

@@ -1,42 +1,12 @@
 //! A registered client: how it authenticates and what it may do (RFC 6749 §2, RFC 7591 §2).
 
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::authentication::{ClientAuthentication, ClientKeys};
+use super::mappers::mappers;
 use super::texts;
-
-/// Where a client's public keys come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientKeys {
-    /// Fetched from this address.
-    Url(String),
-    /// Given as a JWK Set (RFC 7517 §5).
-    Jwks(Value),
-}
-
-/// How a client proves to be itself.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientAuthentication {
-    /// Not at all: a public client.
-    None,
-    /// By a secret, in the `Authorization` header or in the form.
-    Secret(String),
-    /// By an assertion under a secret.
-    SecretJwt(String),
-    /// By an assertion under a private key.
-    PrivateKeyJwt(ClientKeys),
-    /// By a certificate with this subject.
-    Certificate {
-        /// The distinguished name, as in RFC 4514.
-        subject: String,
-    },
-    /// By a certificate in this JWK Set. Keycloak (26.7) has no such clients.
-    SelfSigned(Value),
-}
 
 /// A client of a realm. It may use every grant that needs no browser.
 #[derive(Clone, Debug)]
@@ -53,6 +23,12 @@ pub struct Client {
     pub(crate) audiences: Vec<String>,
     pub(crate) assertion_algorithm: String,
     pub(crate) access_token_lifespan: Option<Duration>,
+    pub(crate) token_exchange: bool,
+    pub(crate) opaque_tokens: bool,
+    pub(crate) jwt_in_introspection: bool,
+    pub(crate) signed_userinfo: bool,
+    pub(crate) groups_claim: bool,
+    pub(crate) attribute_claims: Vec<String>,
 }
 
 impl Client {
@@ -70,6 +46,12 @@ impl Client {
             audiences: Vec::new(),
             assertion_algorithm: "RS256".to_owned(),
             access_token_lifespan: None,
+            token_exchange: false,
+            opaque_tokens: false,
+            jwt_in_introspection: false,
+            signed_userinfo: false,
+            groups_claim: false,
+            attribute_claims: Vec::new(),
         }
     }
 
@@ -215,6 +197,52 @@ impl Client {
         self
     }
 
+    /// Lets the client exchange tokens that are for it (RFC 8693;
+    /// `standard.token.exchange.enabled`).
+    #[must_use]
+    pub const fn token_exchange(mut self) -> Self {
+        self.token_exchange = true;
+        self
+    }
+
+    /// Gives the client access tokens whose text says nothing. The embedded provider does;
+    /// Keycloak (26.7) has only tokens that can be read.
+    #[must_use]
+    pub const fn opaque_tokens(mut self) -> Self {
+        self.opaque_tokens = true;
+        self
+    }
+
+    /// Adds a member `jwt`, the access token's claims signed, to introspection answers that the
+    /// client asks for with `Accept: application/jwt`; that is Keycloak's own invention.
+    #[must_use]
+    pub const fn jwt_in_introspection(mut self) -> Self {
+        self.jwt_in_introspection = true;
+        self
+    }
+
+    /// Signs what is told of users (OpenID Connect Core §5.3.2), with RS256. Keycloak does not
+    /// look at `Accept` for that.
+    #[must_use]
+    pub const fn signed_userinfo(mut self) -> Self {
+        self.signed_userinfo = true;
+        self
+    }
+
+    /// Puts the user's groups, as paths, into a claim `groups`.
+    #[must_use]
+    pub const fn groups_claim(mut self) -> Self {
+        self.groups_claim = true;
+        self
+    }
+
+    /// Puts the first value of this attribute of the user into a claim of the same name.
+    #[must_use]
+    pub fn attribute_claim(mut self, name: impl Into<String>) -> Self {
+        self.attribute_claims.push(name.into());
+        self
+    }
+
     pub(crate) fn to_json(&self) -> Value {
         let mut attributes = texts([
             ("use.refresh.tokens", self.refresh_tokens.to_string()),
@@ -237,6 +265,20 @@ impl Client {
                 "access.token.lifespan",
                 lifespan.as_secs().to_string(),
             )]));
+        }
+        let switches = [
+            (self.token_exchange, "standard.token.exchange.enabled"),
+            (
+                self.jwt_in_introspection,
+                "client.introspection.response.allow.jwt.claim.enabled",
+            ),
+        ];
+        for (_, name) in switches.into_iter().filter(|(on, _)| *on) {
+            attributes.extend(texts([(name, "true".to_owned())]));
+        }
+        if self.signed_userinfo {
+            let name = "user.info.response.signature.alg";
+            attributes.extend(texts([(name, "RS256".to_owned())]));
         }
         let mut client = json!({
             "clientId": self.id,
@@ -269,69 +311,10 @@ impl Client {
             }
         }
         client["attributes"] = Value::Object(attributes);
-        if !self.audiences.is_empty() {
-            let mappers: Vec<Value> = self.audiences.iter().map(|name| mapper(name)).collect();
+        let mappers = mappers(self);
+        if !mappers.is_empty() {
             client["protocolMappers"] = Value::Array(mappers);
         }
         client
-    }
-}
-
-/// What adds an audience to access tokens.
-fn mapper(audience: &str) -> Value {
-    json!({
-        "name": format!("audience {audience}"),
-        "protocol": "openid-connect",
-        "protocolMapper": "oidc-audience-mapper",
-        "config": texts([
-            ("included.custom.audience", audience.to_owned()),
-            ("access.token.claim", "true".to_owned()),
-            ("introspection.token.claim", "true".to_owned()),
-        ]),
-    })
-}
-
-impl ClientKeys {
-    /// How Keycloak's client attributes say it.
-    pub(crate) fn attributes(&self) -> serde_json::Map<String, Value> {
-        let (url, keys) = match self {
-            Self::Url(url) => (url.clone(), String::new()),
-            Self::Jwks(jwks) => (String::new(), jwks.to_string()),
-        };
-        let by_url = matches!(self, Self::Url(_));
-        let mut attributes = texts([
-            ("use.jwks.url", by_url.to_string()),
-            ("use.jwks.string", (!by_url).to_string()),
-        ]);
-        if by_url {
-            attributes.extend(texts([("jwks.url", url)]));
-        } else {
-            attributes.extend(texts([("jwks.string", keys)]));
-        }
-        attributes
-    }
-}
-
-impl ClientAuthentication {
-    const fn keycloak_name(&self) -> &'static str {
-        match self {
-            Self::None | Self::Secret(_) => "client-secret",
-            Self::SecretJwt(_) => "client-secret-jwt",
-            Self::PrivateKeyJwt(_) => "client-jwt",
-            Self::Certificate { .. } | Self::SelfSigned(_) => "client-x509",
-        }
-    }
-}
-
-impl fmt::Debug for ClientAuthentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Secret(_) => "Secret",
-            Self::SecretJwt(_) => "SecretJwt",
-            Self::PrivateKeyJwt(_) => "PrivateKeyJwt",
-            Self::Certificate { .. } => "Certificate",
-            Self::SelfSigned(_) => "SelfSigned",
-        })
     }
 }

@@ -1,14 +1,19 @@
 //! A realm as a test describes it: what Keycloak imports, and what the embedded provider serves.
 
+mod authentication;
 mod client;
+mod groups;
+mod mappers;
 mod seed;
 mod user;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-pub use client::{Client, ClientAuthentication, ClientKeys};
+pub use authentication::{ClientAuthentication, ClientKeys};
+pub use client::Client;
 pub use seed::{
     CERT_BOUND_SECRET, DPOP_SECRET, JWKS_URL, PASSWORD, SERVICE_SECRET, USER, realm_file,
 };
@@ -188,15 +193,32 @@ impl Realm {
             "clients": self.clients.iter().map(Client::to_json).collect::<Vec<_>>(),
             "users": self.users.iter().map(|user| user.to_json(&self.name)).collect::<Vec<_>>(),
         });
+        let named = |names: &[String]| -> Vec<Value> {
+            names.iter().map(|name| json!({"name": name})).collect()
+        };
         if !self.roles.is_empty() {
-            let roles: Vec<Value> = self
-                .roles
-                .iter()
-                .map(|role| json!({"name": role}))
-                .collect();
-            realm["roles"] = json!({"realm": roles});
+            realm["roles"]["realm"] = json!(named(&self.roles));
+        }
+        for (client, roles) in self.client_roles() {
+            realm["roles"]["client"][client] = json!(named(&roles));
+        }
+        let groups = groups::tree(&self.users);
+        if !groups.is_empty() {
+            realm["groups"] = Value::Array(groups);
         }
         realm
+    }
+
+    /// The roles of clients that users have, by client.
+    fn client_roles(&self) -> BTreeMap<&str, Vec<String>> {
+        let mut clients: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (client, role) in self.users.iter().flat_map(|user| &user.client_roles) {
+            let roles = clients.entry(client).or_default();
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
+        clients
     }
 }
 

@@ -13,6 +13,10 @@ pub struct User {
     pub(crate) first_name: String,
     pub(crate) last_name: String,
     pub(crate) roles: Vec<String>,
+    /// Roles of clients, each with its client.
+    pub(crate) client_roles: Vec<(String, String)>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) attributes: Vec<(String, String)>,
     pub(crate) enabled: bool,
 }
 
@@ -28,6 +32,9 @@ impl User {
             name,
             password: password.into(),
             roles: Vec::new(),
+            client_roles: Vec::new(),
+            groups: Vec::new(),
+            attributes: Vec::new(),
             enabled: true,
         }
     }
@@ -54,6 +61,28 @@ impl User {
         self
     }
 
+    /// Gives the user a role of a client of the realm; the role is made if need be.
+    #[must_use]
+    pub fn client_role(mut self, client: impl Into<String>, role: impl Into<String>) -> Self {
+        self.client_roles.push((client.into(), role.into()));
+        self
+    }
+
+    /// Puts the user into a group, named by its path, such as `/staff/it`; groups on the path are
+    /// made if need be.
+    #[must_use]
+    pub fn group(mut self, path: impl Into<String>) -> Self {
+        self.groups.push(path.into());
+        self
+    }
+
+    /// Gives the user an attribute, of whatever text; more than once for more values.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attributes.push((name.into(), value.into()));
+        self
+    }
+
     /// Whether the user may log in.
     #[must_use]
     pub const fn enabled(mut self, enabled: bool) -> Self {
@@ -66,7 +95,7 @@ impl User {
         // audience and no offline access.
         let mut roles = vec![format!("default-roles-{realm}")];
         roles.extend(self.roles.iter().cloned());
-        json!({
+        let mut user = json!({
             "username": self.name,
             "enabled": self.enabled,
             "email": self.email,
@@ -76,7 +105,25 @@ impl User {
             "requiredActions": [],
             "realmRoles": roles,
             "credentials": [{"type": "password", "value": self.password, "temporary": false}],
-        })
+        });
+        for (client, role) in &self.client_roles {
+            push(&mut user["clientRoles"][client], role);
+        }
+        for group in &self.groups {
+            push(&mut user["groups"], group);
+        }
+        for (name, value) in &self.attributes {
+            push(&mut user["attributes"][name], value);
+        }
+        user
+    }
+}
+
+/// Adds to a list, which there may not be yet.
+fn push(list: &mut Value, text: &str) {
+    match list {
+        Value::Array(list) => list.push(json!(text)),
+        other => *other = json!([text]),
     }
 }
 

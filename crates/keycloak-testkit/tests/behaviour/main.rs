@@ -5,6 +5,8 @@
 mod certificates;
 mod clients;
 mod dpop;
+mod exchange;
+mod mappers;
 mod refresh;
 mod requests;
 mod sessions;
@@ -86,6 +88,14 @@ on_both!(
         binds_tokens_by_https_too,
         refuses_bad_proofs,
         tells_of_the_user_to_who_has_the_key,
+    ],
+    exchange: [
+        exchanges_tokens_for_the_audience,
+        refuses_to_exchange,
+    ],
+    mappers: [
+        puts_roles_groups_and_attributes_into_tokens,
+        signs_what_it_tells_of_users,
     ],
     requests: [
         refuses_users_and_grants,

@@ -23,10 +23,16 @@ pub(crate) const SIGNER_SECRET: &str = "a-secret-that-is-long-enough-for-hs256";
 /// What Keycloak says of every client that does not authenticate.
 pub(crate) const CLIENT: &str = "Invalid client or Invalid client credentials";
 
+/// An attribute that wants to be a header of its own.
+pub(crate) const HOSTILE: &str = "a\r\nX-Evil: 1\u{0} ä€😀";
+
+/// An attribute longer than a header may be.
+pub(crate) const LONG: usize = 20_000;
+
 pub(crate) fn realm() -> Realm {
     Realm::seed("behaviour")
         .rotation(true)
-        .client(Client::public("app"))
+        .client(Client::public("app").token_exchange())
         .client(Client::secret("insider", "inside").audience("insider"))
         .client(
             Client::secret("bare", "bare")
@@ -38,6 +44,38 @@ pub(crate) fn realm() -> Realm {
         .client(Client::secret("self-refresh", "x").refresh_tokens_for_itself(true))
         .client(Client::secret_jwt("signer", SIGNER_SECRET))
         .client(Client::private_key_jwt_with("keyed", KEY.jwks()))
+        .client(Client::secret("front", "x").audience("exchanger"))
+        .client(
+            Client::secret("exchanger", "x")
+                .audience("other")
+                .token_exchange(),
+        )
+        .client(Client::secret("other", "x").audience("other"))
+        .client(Client::secret("lonely", "x").token_exchange())
+        .client(
+            Client::secret("rich", "x")
+                .audience("rich")
+                .groups_claim()
+                .attribute_claim("motto")
+                .attribute_claim("essay")
+                .attribute_claim("nothing"),
+        )
+        .client(
+            Client::secret("signed", "x")
+                .audience("signed")
+                .signed_userinfo()
+                .jwt_in_introspection(),
+        )
+        .role("buyer")
+        .user(
+            User::new("mary", "pw")
+                .role("buyer")
+                .client_role("insider", "reader")
+                .group("/staff/it")
+                .group("/böse, gruppe")
+                .attribute("motto", HOSTILE)
+                .attribute("essay", "x".repeat(LONG)),
+        )
         .user(User::new("ann", "pw"))
 }
 

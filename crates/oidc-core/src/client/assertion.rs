@@ -1,24 +1,23 @@
 //! Signed client assertions and the keys that make them: RFC 7523 §3, RFC 7517, RFC 7638.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPairComponents, KeySize};
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
     RsaPublicKeyComponents, RsaSignatureEncoding,
 };
-use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::AssertionSigner;
-use crate::jose::Algorithm;
+use crate::jose::{Algorithm, KeyThumbprint};
 use crate::{Secret, UnixTime};
 
 /// What an assertion says.
@@ -243,15 +242,13 @@ impl SigningKey {
     fn named(mut self) -> Result<Self, SignError> {
         let members = self.public_members().ok_or(SignError::Failed)?;
         let members = members.as_object().ok_or(SignError::Failed)?;
-        // RFC 7638 §3: the required members alone, in lexicographic order, without white space.
-        let ordered: BTreeMap<_, _> = members.iter().collect();
-        let text = serde_json::to_string(&ordered).map_err(|_| SignError::Failed)?;
-        let hash = digest::digest(&digest::SHA256, text.as_bytes());
-        self.kid = Some(URL_SAFE_NO_PAD.encode(hash));
+        let thumbprint = KeyThumbprint::of_jwk(members).ok_or(SignError::Failed)?;
+        self.kid = Some(thumbprint.to_string());
         Ok(self)
     }
 
-    fn public_members(&self) -> Option<Value> {
+    /// The members of the public half that its type requires, and no other.
+    pub(crate) fn public_members(&self) -> Option<Value> {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         Some(match &self.kind {
             Kind::Rsa(key) => {

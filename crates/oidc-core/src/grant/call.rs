@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::flight;
 use super::inquiry;
 use super::keys::AwaitKeys;
 use super::received::Received;
-use super::request::ProviderRequest;
+use super::request::{Moment, ProviderRequest};
 use super::response::{self, ProviderReply, Unavailable};
 use super::{Grant, Step};
 use crate::client::Client;
@@ -21,6 +22,9 @@ pub struct AwaitReply {
     pub(super) request: ProviderRequest,
     pub(super) sent: Credential,
     pub(super) subject: Option<Subject>,
+    pub(super) moment: Moment,
+    /// Whether the provider asked for a nonce before.
+    pub(super) asked_again: bool,
 }
 
 impl AwaitReply {
@@ -44,16 +48,47 @@ impl AwaitReply {
                 return self.grant.deny(reason);
             }
         };
+        if let Some(dpop) = &self.grant.policy.dpop {
+            let new = dpop.heard(reply.dpop_nonce.as_deref());
+            let wanted = response::wants_nonce(&reply, self.request.endpoint());
+            if wanted && new && !self.asked_again {
+                return self.again(now);
+            }
+        }
         match &self.sent {
             Credential::Introspection(_) | Credential::UserInfo(_) => self.said(&reply, now),
             _ => self.issued(&reply, now),
         }
     }
 
+    /// Asks once more, with the nonce that the provider wants: it refused the proof before it did
+    /// anything with the rest, so that nothing is replayed.
+    fn again(self, now: UnixTime) -> Step {
+        let random = self.moment.again().again().random;
+        let moment = Moment { now, random };
+        let request = flight::request(
+            &self.grant,
+            &self.metadata,
+            &self.sent,
+            self.request.endpoint(),
+            moment,
+        );
+        match request {
+            Ok(request) => Step::Call(Self {
+                request,
+                moment,
+                asked_again: true,
+                ..self
+            }),
+            Err(denial) => self.grant.done(denial),
+        }
+    }
+
     /// An answer of the token endpoint.
     fn issued(self, reply: &ProviderReply, now: UnixTime) -> Step {
         let secrets = self.secrets();
-        let tokens = match response::read(reply, self.grant.kind(), &secrets) {
+        let dpop = self.grant.policy.dpop.is_some();
+        let tokens = match response::read(reply, self.grant.kind(), &secrets, dpop) {
             Ok(tokens) => tokens,
             Err(denial) => return self.refused(denial),
         };

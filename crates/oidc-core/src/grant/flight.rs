@@ -9,7 +9,7 @@ use super::call::AwaitReply;
 use super::keys::AwaitKeys;
 use super::memory::MemoryPlan;
 use super::received::Received;
-use super::request::{self, Moment};
+use super::request::{self, Moment, ProviderRequest};
 use super::{Grant, Granted, Step};
 use crate::provider::Endpoint;
 use crate::provider::ProviderMetadata;
@@ -91,11 +91,7 @@ impl AwaitFlight {
     /// Where this endpoint is for the grant's client; `None` if the provider has none.
     #[must_use]
     pub fn url_of(&self, endpoint: Endpoint) -> Option<&Url> {
-        let client = self.grant.client();
-        let by_certificate =
-            client.is_some_and(|client| client.authentication_at(endpoint).is_by_certificate());
-        let provider = &self.grant.policy.provider;
-        provider.endpoint(endpoint, &self.metadata, by_certificate)
+        url_of(&self.grant, &self.metadata, endpoint)
     }
 
     /// Whether all who present this credential at the same time are to share one outcome. What is
@@ -138,22 +134,11 @@ impl AwaitFlight {
         let Some(endpoint) = self.endpoint() else {
             return self.alone(moment.now);
         };
-        let Some(url) = self.url_of(endpoint) else {
-            return self.grant.deny(endpoint.missing());
-        };
-        let policy = &*self.grant.policy;
-        let client = self.grant.client();
-        let issuer = &self.metadata.issuer;
-        let request = match (&credential, client) {
-            (Credential::UserInfo(token), _) => Ok(request::user_info(policy, token, url)),
-            (_, None) => Err(Reason::ClientRefused.into()),
-            (Credential::Introspection(token), Some(client)) => {
-                request::introspection(policy, client, token, url, issuer, moment)
-            }
-            (_, Some(client)) => request::token(policy, client, &credential, url, issuer, moment),
-        };
+        let request = request(&self.grant, &self.metadata, &credential, endpoint, moment);
         match request {
             Ok(request) => Step::Call(AwaitReply {
+                moment,
+                asked_again: false,
                 request,
                 sent: credential,
                 subject,
@@ -206,5 +191,42 @@ impl AwaitFlight {
     /// Ends: there are too many flights.
     pub fn full(self) -> Step {
         self.grant.deny(Reason::TooManyFlights)
+    }
+}
+
+/// Where this endpoint is for the grant's client.
+fn url_of<'g>(
+    grant: &'g Grant,
+    metadata: &'g ProviderMetadata,
+    endpoint: Endpoint,
+) -> Option<&'g Url> {
+    let client = grant.client();
+    let by_certificate =
+        client.is_some_and(|client| client.authentication_at(endpoint).is_by_certificate());
+    let provider = &grant.policy.provider;
+    provider.endpoint(endpoint, metadata, by_certificate)
+}
+
+/// What is to be sent for a credential.
+///
+/// # Errors
+/// If the provider has no such endpoint, or something cannot be signed.
+pub(super) fn request(
+    grant: &Grant,
+    metadata: &ProviderMetadata,
+    credential: &Credential,
+    endpoint: Endpoint,
+    moment: Moment,
+) -> Result<ProviderRequest, Denial> {
+    let url = url_of(grant, metadata, endpoint).ok_or(Denial::new(endpoint.missing()))?;
+    let policy = &*grant.policy;
+    let issuer = &metadata.issuer;
+    match (credential, grant.client()) {
+        (Credential::UserInfo(token), _) => request::user_info(policy, token, url, moment),
+        (_, None) => Err(Reason::ClientRefused.into()),
+        (Credential::Introspection(token), Some(client)) => {
+            request::introspection(policy, client, token, url, issuer, moment)
+        }
+        (_, Some(client)) => request::token(policy, client, credential, url, issuer, moment),
     }
 }

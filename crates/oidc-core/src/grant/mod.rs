@@ -15,6 +15,7 @@
 
 mod access_token;
 mod call;
+mod dpop;
 mod exchange;
 mod flight;
 mod further;
@@ -36,6 +37,7 @@ use url::Url;
 
 pub use access_token::{AccessTokens, KeySource};
 pub use call::AwaitReply;
+pub use dpop::DpopClient;
 pub use exchange::{ExchangeConditions, SubjectIssuer, TokenExchange};
 pub use flight::AwaitFlight;
 pub use granted::Granted;

@@ -2,11 +2,13 @@
 //! Serves the contract's sections 2 and 4.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::access_token::{AccessTokens, KeySource};
+use super::dpop::DpopClient;
 use super::exchange::TokenExchange;
 use super::inquiry::{IntrospectionPolicy, UserInfoPolicy};
 use crate::authorize::Requirements;
@@ -50,6 +52,9 @@ pub struct GrantPolicy {
     pub user_info: UserInfoPolicy,
     /// Which verified tokens are exchanged for others.
     pub exchange: Option<TokenExchange>,
+    /// The key that the gateway proves possession of at the token endpoint (RFC 9449 §5); the
+    /// tokens that it is issued are bound to it.
+    pub dpop: Option<Arc<DpopClient>>,
     /// The parameter that holds a token to be revoked (`revocation_token_param_name`).
     pub revocation_token_param: String,
     /// What a verified token must hold for the request to be allowed.
@@ -93,6 +98,7 @@ impl GrantPolicy {
             introspection: IntrospectionPolicy::default(),
             user_info: UserInfoPolicy::default(),
             exchange: None,
+            dpop: None,
             revocation_token_param: "token".to_owned(),
             requirements: Requirements::default(),
             cache_tokens: true,

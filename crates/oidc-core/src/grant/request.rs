@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use url::{Url, form_urlencoded};
 
 use super::policy::GrantPolicy;
@@ -148,13 +149,30 @@ pub(super) struct Destination<'a> {
     pub(super) headers: &'a [(String, Secret)],
 }
 
+/// The time alone: what the randomness makes is good once.
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Moment").field(&self.now).finish()
+    }
+}
+
 impl Moment {
     /// The random part as text: an id that is not used twice.
-    fn id(&self) -> String {
+    pub(super) fn id(&self) -> String {
         self.random
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
+    }
+}
+
+impl Moment {
+    /// Another id for the same time: for what is sent beside, or after, what this one was for.
+    pub(super) fn again(self) -> Self {
+        let hash = digest::digest(&digest::SHA256, &self.random);
+        let mut random = [0; 16];
+        random.copy_from_slice(&hash.as_ref()[..16]);
+        Self { random, ..self }
     }
 }
 
@@ -229,7 +247,14 @@ pub(super) fn token(
         accept: "application/json",
         headers: &policy.token_headers,
     };
-    form.into_request(&to, client, moment)
+    let mut request = form.into_request(&to, client, moment)?;
+    if let Some(dpop) = &policy.dpop {
+        // Not the assertion's id as well: each is used once.
+        let proof = dpop.proof("POST", url, None, moment.again())?;
+        request.headers.retain(|(name, _)| name != "dpop");
+        request.headers.push(("dpop".to_owned(), proof));
+    }
+    Ok(request)
 }
 
 /// RFC 8693 §2.1.
@@ -270,7 +295,15 @@ pub(super) fn introspection(
 }
 
 /// The question about a token's user (OIDC Core §5.3.1).
-pub(super) fn user_info(policy: &GrantPolicy, token: &Secret, url: &Url) -> ProviderRequest {
+///
+/// # Errors
+/// If a proof of possession is needed and cannot be signed.
+pub(super) fn user_info(
+    policy: &GrantPolicy,
+    token: &Secret,
+    url: &Url,
+    moment: Moment,
+) -> Result<ProviderRequest, Denial> {
     let asked = &policy.user_info;
     let mut url = url.clone();
     if !asked.query_args.is_empty() {
@@ -282,14 +315,23 @@ pub(super) fn user_info(policy: &GrantPolicy, token: &Secret, url: &Url) -> Prov
     let mut headers = vec![("accept".to_owned(), Secret::new(asked.accept.media_type()))];
     replace(&mut headers, &asked.headers);
     headers.retain(|(name, _)| name != "authorization");
-    let authorization = Secret::new(format!("Bearer {}", token.expose()));
+    let bound = policy.dpop.as_ref().filter(|dpop| dpop.owns(token));
+    let scheme = if let Some(dpop) = bound {
+        headers.retain(|(name, _)| name != "dpop");
+        let proof = dpop.proof("GET", &url, Some(token), moment)?;
+        headers.push(("dpop".to_owned(), proof));
+        "DPoP"
+    } else {
+        "Bearer"
+    };
+    let authorization = Secret::new(format!("{scheme} {}", token.expose()));
     headers.push(("authorization".to_owned(), authorization));
-    ProviderRequest {
+    Ok(ProviderRequest {
         endpoint: Endpoint::UserInfo,
         url,
         headers,
         body: None,
-    }
+    })
 }
 
 /// The wish that a token be worth nothing any more (RFC 7009 §2.1).

@@ -21,6 +21,8 @@ pub struct ProviderReply {
     pub content_type: Option<String>,
     /// The `Retry-After` header, as the time from now.
     pub retry_after: Option<Duration>,
+    /// The `DPoP-Nonce` header (RFC 9449 §8).
+    pub dpop_nonce: Option<String>,
     /// The whole body.
     pub body: Secret,
 }
@@ -94,15 +96,18 @@ type Refusal = StandardErrorResponse<BasicErrorResponseType>;
 /// What a reply means for a grant of this kind. The provider's words are kept for the log without
 /// these secrets, which were sent to it: some repeat what they refuse.
 ///
+/// `dpop` tells whether tokens that are bound to a key of ours are what was asked for.
+///
 /// # Errors
 /// With the refusal that everybody who waits for this reply gets.
 pub(crate) fn read(
     reply: &ProviderReply,
     kind: CredentialKind,
     secrets: &[&str],
+    dpop: bool,
 ) -> Result<Tokens, Denial> {
     match reply.status {
-        200 => success(reply),
+        200 => success(reply, dpop),
         _ => Err(failure(reply, Endpoint::Token, kind, secrets)),
     }
 }
@@ -123,7 +128,7 @@ pub(super) fn failure(
     }
 }
 
-fn success(reply: &ProviderReply) -> Result<Tokens, Denial> {
+fn success(reply: &ProviderReply, dpop: bool) -> Result<Tokens, Denial> {
     let mut object = json(reply, Endpoint::Token)?;
     // Kong's users meet providers that write the number as text; RFC 6749 §5.1 wants a number.
     // A negative or fractional one is as good as none: the token is used and not kept.
@@ -136,6 +141,7 @@ fn success(reply: &ProviderReply) -> Result<Tokens, Denial> {
         serde_json::from_value(object.into()).map_err(|_| malformed("token_response.malformed"))?;
     match success.token_type() {
         BasicTokenType::Bearer => {}
+        BasicTokenType::Extension(word) if dpop && word.eq_ignore_ascii_case("dpop") => {}
         _ => return Err(malformed("token_response.token_type")),
     }
     let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
@@ -281,6 +287,21 @@ const fn malformed(code: &'static str) -> Denial {
     Denial::new(Reason::ResponseMalformed(code))
 }
 
+/// Whether the provider wants the same again with a nonce of its own (RFC 9449 §8): it has done
+/// nothing with the request.
+pub(super) fn wants_nonce(reply: &ProviderReply, endpoint: Endpoint) -> bool {
+    if !matches!(reply.status, 400 | 401) {
+        return false;
+    }
+    match endpoint {
+        // The challenge stands in a header there, and the nonce beside it tells enough.
+        Endpoint::UserInfo => reply.status == 401,
+        _ => json(reply, endpoint).is_ok_and(|object| {
+            object.get("error").and_then(serde_json::Value::as_str) == Some("use_dpop_nonce")
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,12 +311,13 @@ mod tests {
             status,
             content_type: Some("application/json;charset=UTF-8".to_owned()),
             retry_after: None,
+            dpop_nonce: None,
             body: Secret::new(body),
         }
     }
 
     fn code(status: u16, body: &str, kind: CredentialKind) -> &'static str {
-        read(&reply(status, body), kind, &[])
+        read(&reply(status, body), kind, &[], false)
             .expect_err("a refusal")
             .reason()
             .code()
@@ -308,7 +330,7 @@ mod tests {
                 r#"{{"access_token":"a","token_type":"{token_type}","expires_in":60,"refresh_token":"r","id_token":"i","scope":"openid email","not-before-policy":0}}"#
             );
             let tokens =
-                read(&reply(200, &body), CredentialKind::RefreshToken, &[]).expect("tokens");
+                read(&reply(200, &body), CredentialKind::RefreshToken, &[], false).expect("tokens");
             assert_eq!(tokens.access_token.expose(), "a");
             assert_eq!(tokens.refresh_token.expect("present").expose(), "r");
             assert_eq!(tokens.id_token.expect("present").expose(), "i");
@@ -330,7 +352,8 @@ mod tests {
         ] {
             let body =
                 format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{text}}}"#);
-            let tokens = read(&reply(200, &body), CredentialKind::Password, &[]).expect("tokens");
+            let tokens =
+                read(&reply(200, &body), CredentialKind::Password, &[], false).expect("tokens");
             assert_eq!(
                 tokens.expires_in.map(|life| life.as_secs()),
                 expected,
@@ -382,7 +405,8 @@ mod tests {
         }
         let mut html = reply(200, r#"{"access_token":"a","token_type":"Bearer"}"#);
         html.content_type = Some("text/html".to_owned());
-        let denial = read(&html, CredentialKind::Password, &[]).expect_err("not JSON by its type");
+        let denial =
+            read(&html, CredentialKind::Password, &[], false).expect_err("not JSON by its type");
         assert_eq!(denial.reason().code(), "token_response.not_json");
     }
 
@@ -491,6 +515,7 @@ mod tests {
                 &reply(400, &body.to_string()),
                 CredentialKind::RefreshToken,
                 &["canary-1", "", "canary-2"],
+                false,
             )
             .expect_err("a refusal");
             assert_eq!(denial.hint(), Some(kept));

@@ -117,6 +117,13 @@ impl AlgorithmSet {
     pub const fn contains(self, algorithm: Algorithm) -> bool {
         self.0 & (1 << algorithm as u16) != 0
     }
+
+    /// Those that are accepted, in the order of [`Algorithm::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Algorithm> {
+        Algorithm::ALL
+            .into_iter()
+            .filter(move |alg| self.contains(*alg))
+    }
 }
 
 impl Default for AlgorithmSet {

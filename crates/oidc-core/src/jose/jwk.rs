@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -83,7 +84,8 @@ impl KeySet {
             .keys
             .iter()
             .filter_map(|key| {
-                VerificationKey::prepare(&strict_json::object(key.get().as_bytes()).ok()?)
+                let jwk = strict_json::object(key.get().as_bytes()).ok()?;
+                VerificationKey::prepare(&jwk, None)
             })
             .map(Arc::new)
             .collect();
@@ -162,6 +164,13 @@ pub struct VerificationKey {
 }
 
 impl VerificationKey {
+    /// One key that stands by itself, for this algorithm alone; `None` for the reasons for which
+    /// a set skips a key, or if it is not for this algorithm.
+    #[must_use]
+    pub fn from_jwk(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<Self> {
+        Self::prepare(jwk, Some(algorithm))
+    }
+
     /// The key's id.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
@@ -193,7 +202,8 @@ impl VerificationKey {
             .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
 
-    fn prepare(jwk: &Map<String, Value>) -> Option<Self> {
+    /// Prepares a key for each algorithm that it fits, or for `one`, since each costs.
+    fn prepare(jwk: &Map<String, Value>, one: Option<Algorithm>) -> Option<Self> {
         let text = |name: &str| match jwk.get(name) {
             None => Some(None),
             Some(Value::String(text)) => Some(Some(text.as_str())),
@@ -212,11 +222,12 @@ impl VerificationKey {
             Some(name) => Some(name.parse().ok()?),
         };
         let bytes = |name: &str| decode(jwk.get(name)?.as_str()?);
-        let wanted = |algorithm: &Algorithm| only.is_none_or(|only| only == *algorithm);
+        let wanted =
+            |algorithm: &Algorithm| [only, one].iter().flatten().all(|only| only == algorithm);
         let prepared: Vec<_> = match text("kty")?? {
             "RSA" => {
                 let (n, e) = (bytes("n")?, bytes("e")?);
-                if !is_sound_exponent(&e) {
+                if !RSA_BITS.contains(&bits(&n)) || !is_sound_exponent(&e) {
                     return None;
                 }
                 RSA.iter()
@@ -280,7 +291,10 @@ const PUBLIC: [&str; 10] = [
     "kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e",
 ];
 
-/// Each set of parameters refuses keys below 2048 and above 8192 bit.
+/// How large a modulus may be. The parameters below say the same, and are not asked before a
+/// signature is verified.
+const RSA_BITS: RangeInclusive<usize> = 2048..=8192;
+
 const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::Rs256, &signature::RSA_PKCS1_2048_8192_SHA256),
     (Algorithm::Rs384, &signature::RSA_PKCS1_2048_8192_SHA384),
@@ -289,6 +303,14 @@ const RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::Ps384, &signature::RSA_PSS_2048_8192_SHA384),
     (Algorithm::Ps512, &signature::RSA_PSS_2048_8192_SHA512),
 ];
+
+/// How many bits a number has that may be written with zeros before it.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    let significant = &number[zeros..];
+    let unused = significant.first().map_or(0, |byte| byte.leading_zeros());
+    significant.len() * 8 - unused as usize
+}
 
 /// An exponent of 1 signs anything, and an even one nothing; more than 32 bit are for stalling.
 fn is_sound_exponent(e: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Algorithm, KeySet, VerificationKey, strict_json};
 
@@ -91,6 +91,14 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// If it is not a compact JWS with a header that is understood in full.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
+        Self::parse_with_header(token).map(|(jws, _)| jws)
+    }
+
+    /// The same with the whole header, for the one kind of token that does bring its own key: a
+    /// proof of possession (RFC 9449 §4.2).
+    pub(crate) fn parse_with_header(
+        token: &'a str,
+    ) -> Result<(Self, Map<String, Value>), JwsError> {
         if token.len() > LENGTH_MAX {
             return Err(JwsError::TooLong);
         }
@@ -125,14 +133,15 @@ impl<'a> CompactJws<'a> {
             return Err(JwsError::CriticalExtension);
         }
         let signature = decode(signature).ok_or(JwsError::NotCompact)?;
-        Ok(Self {
+        let jws = Self {
             signing_input,
             algorithm,
             kid: text("kid")?.map(str::to_owned),
             typ: text("typ")?.map(str::to_owned),
             payload,
             signature,
-        })
+        };
+        Ok((jws, header))
     }
 
     /// The algorithm that the header names.
@@ -169,15 +178,17 @@ impl<'a> CompactJws<'a> {
     pub fn verify<'k>(&'k self, keys: &'k KeySet) -> Result<&'k Arc<VerificationKey>, JwsError> {
         let mut error = JwsError::KeyUnknown;
         for key in keys.candidates(self.kid(), self.algorithm) {
-            if key.verify(
-                self.algorithm,
-                self.signing_input.as_bytes(),
-                &self.signature,
-            ) {
+            if self.verify_with(key) {
                 return Ok(key);
             }
             error = JwsError::SignatureInvalid;
         }
         Err(error)
+    }
+
+    /// Whether this key made the signature.
+    pub(crate) fn verify_with(&self, key: &VerificationKey) -> bool {
+        let input = self.signing_input.as_bytes();
+        key.verify(self.algorithm, input, &self.signature)
     }
 }

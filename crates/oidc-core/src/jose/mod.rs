@@ -5,6 +5,7 @@ mod claims;
 mod jwk;
 mod jws;
 pub(crate) mod strict_json;
+mod thumbprint;
 
 pub use alg::{Algorithm, AlgorithmSet, UnknownAlgorithm};
 pub use claims::{Claims, ClaimsError};
@@ -12,3 +13,5 @@ pub use jwk::{KeyId, KeySet, KeySetError, KeySetLimits, VerificationKey};
 pub(crate) use jws::decode;
 pub use jws::{CompactJws, JwsError};
 pub use strict_json::StrictJsonError;
+pub use thumbprint::KeyThumbprint;
+pub(crate) use thumbprint::Sha256;

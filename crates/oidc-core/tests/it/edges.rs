@@ -260,7 +260,10 @@ fn the_client_is_chosen_by_the_request_then_by_the_token() {
         match Grant::start(Arc::new(policy()), credential, client_arg) {
             Step::Metadata(state) => {
                 assert_eq!(
-                    (state.grant().client().map_or("", |client| client.id()), state.grant().chosen_by()),
+                    (
+                        state.grant().client().map_or("", |client| client.id()),
+                        state.grant().chosen_by()
+                    ),
                     (id, by)
                 );
             }

@@ -5,6 +5,8 @@ mod edges;
 mod memories;
 mod oracle;
 mod outcomes;
+mod possession;
+mod proofs;
 mod simulation;
 mod support;
 mod table;

@@ -128,6 +128,7 @@ pub(crate) fn reply(status: u16, body: &Value) -> ProviderReply {
         status,
         content_type: Some("application/json".to_owned()),
         retry_after: None,
+        dpop_nonce: None,
         body: Secret::new(body.to_string()),
     }
 }

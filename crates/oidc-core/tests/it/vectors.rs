@@ -1,6 +1,8 @@
 //! Vectors of the RFCs, as printed there: RFC 7515 A.2 and A.3, RFC 7517 A.1, RFC 7638 §3.1,
 //! RFC 8037 A.3 and A.4.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::client::assertion::SigningKey;
 use oidc_core::jose::{Algorithm, CompactJws, JwsError, KeySet, KeySetLimits};
 use serde_json::{Value, json};
@@ -111,6 +113,10 @@ fn a_key_set_keeps_what_it_can_use_and_skips_the_rest() {
         }
         key
     };
+    let modulus = |bytes: usize| {
+        let n = [&vec![0xff; bytes - 1][..], &[1]].concat();
+        json!({"n": URL_SAFE_NO_PAD.encode(n)})
+    };
     let ec = |x: &str, y: &str| json!({"kty": "EC", "crv": "P-256", "x": x, "y": y});
     for (key, kept) in [
         (rsa(json!({})), true),
@@ -123,7 +129,11 @@ fn a_key_set_keeps_what_it_can_use_and_skips_the_rest() {
         (rsa(json!({"alg": "ES256"})), false),
         (rsa(json!({"e": "AQ"})), false),
         (rsa(json!({"e": "Ag"})), false),
-        (rsa(json!({"n": &n[..170]})), false), // 1020 bit
+        (rsa(modulus(128)), false),
+        (rsa(modulus(255)), false),
+        (rsa(modulus(256)), true),
+        (rsa(modulus(1024)), true),
+        (rsa(modulus(1025)), false),
         (rsa(json!({"n": "!"})), false),
         (ec(x, y), true),
         (ec(y, x), false), // off the curve

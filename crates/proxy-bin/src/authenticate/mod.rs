@@ -7,6 +7,7 @@ mod identity;
 mod inject;
 mod plugin;
 mod policy;
+mod possession;
 mod signed_jwt;
 
 pub use brokers::BrokersError;
@@ -14,4 +15,5 @@ pub(crate) use brokers::{BrokerSettings, Brokers};
 pub(crate) use identity::{Caller, WRITTEN as IDENTITY_HEADERS, write as write_identity};
 pub(crate) use plugin::Plugin;
 pub use plugin::PluginError;
+pub(crate) use possession::{DPOP_NONCE, Evidence, ProofMemory};
 pub(crate) use signed_jwt::ALGORITHM as SIGNED_JWT_ALGORITHM;

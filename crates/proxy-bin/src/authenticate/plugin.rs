@@ -12,6 +12,7 @@ use token_extractors::{Extractor, ExtractorConfig, InvalidName};
 
 use super::inject;
 use super::policy::grant_policy;
+use super::possession::{AuthoritiesError, DPOP, DPOP_ALGORITHMS, Possession, ProofMemory};
 use super::signed_jwt::SignedJwt;
 use crate::config::{Carried, Injections, OidcPlugin};
 use crate::keys::{KeysError, OwnKeys};
@@ -27,6 +28,7 @@ pub(crate) struct Plugin {
     headers: Injections,
     signed_jwt: Option<SignedJwt>,
     run_on_preflight: bool,
+    possession: Possession,
 }
 
 /// A plugin that cannot be prepared.
@@ -39,6 +41,9 @@ pub enum PluginError {
     /// The gateway's own keys cannot be used.
     #[error("the gateway's own keys: {0}")]
     Keys(#[from] KeysError),
+    /// Authorities of client certificates cannot be used.
+    #[error("the ca_certificates of proof_of_possession_mtls_from_header cannot be used")]
+    Authorities,
     /// A client's key does not sign.
     #[error("a client's key: {0}")]
     Sign(#[from] SignError),
@@ -53,18 +58,27 @@ impl Plugin {
         config: &OidcPlugin,
         broker: Broker,
         keys: &OwnKeys,
+        proofs: Arc<ProofMemory>,
     ) -> Result<Self, PluginError> {
+        let possession = Possession::prepare(&config.possession, proofs)
+            .map_err(|AuthoritiesError| PluginError::Authorities)?;
+        let realm = config.provider.realm();
+        let mut refusals = Refusals::new(
+            realm,
+            &config.unauthorized_message,
+            &config.forbidden_message,
+            config.display_errors,
+            config.expose_error_code,
+        );
+        if possession.takes_dpop() {
+            refusals = refusals.with_dpop(realm, config.expose_error_code, DPOP_ALGORITHMS);
+        }
         Ok(Self {
             extractor: Extractor::compile(extractor_config(config))?,
             policy: Arc::new(grant_policy(config, keys)?),
             broker,
-            refusals: Refusals::new(
-                config.provider.realm(),
-                &config.unauthorized_message,
-                &config.forbidden_message,
-                config.display_errors,
-                config.expose_error_code,
-            ),
+            refusals,
+            possession,
             identity: config.identity.clone(),
             headers: config.headers.clone(),
             signed_jwt: match &config.signed_jwt {
@@ -102,6 +116,17 @@ impl Plugin {
         !self.run_on_preflight && *method == Method::OPTIONS
     }
 
+    /// What clients have to prove.
+    #[must_use]
+    pub(crate) const fn possession(&self) -> &Possession {
+        &self.possession
+    }
+
+    /// The headers that this plugin keeps for itself: no client's goes upstream.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = HeaderName> {
+        self.possession.takes_dpop().then_some(DPOP).into_iter()
+    }
+
     /// The headers that this plugin writes into requests, apart from those of whom they are from.
     pub(crate) fn written_upstream(&self) -> impl Iterator<Item = &HeaderName> {
         let own = self.signed_jwt.as_ref().map(SignedJwt::header);
@@ -114,7 +139,8 @@ impl Plugin {
     /// the permission, or a proof that is to be made again with a nonce.
     pub(crate) fn anonymous(&self, denial: &Denial) -> Option<Identity> {
         let reason = denial.reason();
-        if reason.status() != StatusCode::UNAUTHORIZED || reason == Reason::ProofNonceWanted {
+        let to_be_repeated = matches!(reason, Reason::ProofNonceWanted(_));
+        if reason.status() != StatusCode::UNAUTHORIZED || to_be_repeated {
             return None;
         }
         let identity = self.identity.anonymous()?;
@@ -213,6 +239,7 @@ fn extractor_config(config: &OidcPlugin) -> ExtractorConfig {
     let methods = access.methods;
     extractor.bearer = (methods.bearer || methods.introspection || methods.userinfo)
         .then(|| access.places.clone());
+    extractor.dpop = config.possession.policy.dpop != oidc_core::possession::Enforcement::Off;
     extractor.bearer_cookie.clone_from(&access.cookie);
     extractor.bearer_header.clone_from(&access.header);
     extractor.refresh_token = config.refresh_token.clone();

@@ -40,6 +40,35 @@ pub(super) fn read(section: &mut Section<'_>) -> Certificates {
     certificates
 }
 
+/// Authorities by their ids, as PEM.
+pub(super) type Authorities = BTreeMap<String, String>;
+
+/// Reads `ca_certificates`.
+pub(super) fn read_authorities(section: &mut Section<'_>) -> Authorities {
+    let mut authorities = Authorities::new();
+    for item in section
+        .take("ca_certificates")
+        .map(|item| item.list())
+        .unwrap_or_default()
+    {
+        let Some(mut table) = item.section() else {
+            continue;
+        };
+        table.ignore(&["created_at", "updated_at", "ws_id", "tags", "cert_digest"]);
+        let id = table.required("id").and_then(|item| item.filled_text());
+        let cert = table.required("cert");
+        table.finish(&["cert", "id", "tags"]);
+        let cert = cert.and_then(|item| pem(&item, "CERTIFICATE"));
+        let (Some(id), Some(cert)) = (id, cert) else {
+            continue;
+        };
+        if authorities.insert(id, cert.expose().to_owned()).is_some() {
+            item.problem::<()>("a second ca_certificate of this id");
+        }
+    }
+    authorities
+}
+
 /// The certificate of this id.
 pub(super) fn referred(item: &Item<'_>, id: &str) -> Option<Arc<Certificate>> {
     match item.context.certificates.get()?.get(id) {

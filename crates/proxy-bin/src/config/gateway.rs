@@ -68,6 +68,9 @@ pub enum ClientCertificates {
     Optional,
     /// They have to have one.
     Required,
+    /// Asked for, and taken whoever made it: for tokens that are bound to a certificate, where the
+    /// binding is what counts (RFC 8705 §3).
+    Unverified,
 }
 
 /// Bounds of a request.
@@ -304,9 +307,11 @@ fn tls(item: &Item<'_>) -> Option<ListenerTls> {
                 ("off", ClientCertificates::Off),
                 ("optional", ClientCertificates::Optional),
                 ("required", ClientCertificates::Required),
+                ("unverified", ClientCertificates::Unverified),
             ])
         });
-    if client_auth.is_some_and(|auth| auth != ClientCertificates::Off) && client_ca.is_none() {
+    let vouched = [ClientCertificates::Optional, ClientCertificates::Required];
+    if client_auth.is_some_and(|auth| vouched.contains(&auth)) && client_ca.is_none() {
         item.problem::<()>("client_auth needs client_ca: the authorities of client certificates");
     }
     section.finish(&["certificate", "key", "client_ca", "client_auth"]);

@@ -16,6 +16,7 @@ use super::exchange::{self, ExchangeSettings};
 use super::identity;
 use super::injections::{self, Injections};
 use super::parameters::PARAMETERS;
+use super::possession::{self, PossessionSettings};
 use super::reader::{Item, Section};
 use super::signed_jwt::{self, SignedJwtSettings};
 use super::unsupported;
@@ -41,6 +42,10 @@ pub struct OidcPlugin {
     pub access_tokens: AccessTokenSettings,
     /// Which of them are exchanged.
     pub exchange: Option<ExchangeSettings>,
+    /// What clients have to prove.
+    pub possession: PossessionSettings,
+    /// Whether the gateway proves possession of a key of its own at the token endpoint.
+    pub client_dpop: bool,
     /// The certificate that the gateway shows to the provider.
     pub certificate: Option<Arc<Certificate>>,
     /// Whether the provider's certificate is checked where the gateway shows its own.
@@ -135,6 +140,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         || access_tokens.methods.introspect_signed
         || exchange.is_some();
     let certificate = certificate(s);
+    let possession = possession::read(s, &auth_methods);
     let clients = clients::read(s, needs_client, certificate.is_some());
     let refresh_places = places(s, "refresh_token_param_type");
     let refresh_name = s
@@ -184,6 +190,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         audience,
         access_tokens,
         exchange,
+        possession,
+        client_dpop: flag(s, "client_dpop", false),
         certificate,
         certificate_ssl_verify: flag(s, "tls_client_auth_ssl_verify", true),
         revocation_token_param: text(s, "revocation_token_param_name", "token"),

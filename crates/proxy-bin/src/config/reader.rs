@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oidc_core::Secret;
 
-use super::certificates::Certificates;
+use super::certificates::{Authorities, Certificates};
 use super::document::{Node, Tree, Written};
 use super::entities::Entities;
 use super::problems::{Place, Problem, Problems};
@@ -19,6 +19,7 @@ pub(super) struct Context<'a> {
     problems: RefCell<Problems>,
     /// Read before anything that refers to them.
     pub(super) certificates: OnceCell<Certificates>,
+    pub(super) authorities: OnceCell<Authorities>,
     /// The same.
     pub(super) entities: OnceCell<Entities>,
 }
@@ -34,6 +35,7 @@ impl<'a> Context<'a> {
             environment,
             problems: RefCell::new(problems),
             certificates: OnceCell::new(),
+            authorities: OnceCell::new(),
             entities: OnceCell::new(),
         }
     }

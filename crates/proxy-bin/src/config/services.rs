@@ -91,6 +91,7 @@ pub(super) const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at",
 const ROOT: &[&str] = &[
     "_format_version",
     "_transform",
+    "ca_certificates",
     "certificates",
     "consumer_groups",
     "consumers",
@@ -110,6 +111,8 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     let settings = gateway::read(section.take("gateway"), &root);
     let certificates = certificates::read(&mut section);
     context.certificates.get_or_init(|| certificates);
+    let authorities = certificates::read_authorities(&mut section);
+    context.authorities.get_or_init(|| authorities);
     let entities = entities::read(&mut section);
     context.entities.get_or_init(|| entities);
     let mut attached = Attached::default();

@@ -53,19 +53,11 @@ fn is_default(parameter: &Parameter, tree: &Tree) -> bool {
 /// Exports hold some parameters as tables of Kong's own defaults, which ask for nothing as long as
 /// one member does not switch them on.
 fn is_inert(name: &str, entries: &[(Key, Node)]) -> bool {
-    let blank = |member: &str| {
-        entries
-            .iter()
-            .filter(|(key, _)| key.name == member)
-            .all(|(_, node)| is_blank(&node.value))
-    };
     match name {
         "principals" => entries
             .iter()
             .filter(|(key, _)| key.name == "enabled")
             .all(|(_, node)| matches!(node.value, Tree::Null | Tree::Bool(false))),
-        "token_exchange" => blank("subject_token_issuers"),
-        "proof_of_possession_mtls_from_header" => blank("certificate_header_name"),
         // Nothing is stored in them unless session_storage or cluster_cache_strategy says so.
         "redis" | "cluster_cache_redis" => entries.iter().all(|(_, node)| is_blank(&node.value)),
         _ => entries.is_empty(),

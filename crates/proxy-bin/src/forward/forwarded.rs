@@ -53,6 +53,19 @@ impl Hop {
         }
     }
 
+    /// Whether the peer is one whose own headers are believed.
+    #[must_use]
+    pub(crate) const fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// The host and port that the client asked for, as far as a trusted peer says so.
+    #[must_use]
+    pub(crate) fn authority<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let told = self.trusted.then(|| headers.get(HOST)).flatten();
+        told.or_else(|| headers.get(header::HOST))?.to_str().ok()
+    }
+
     /// Whether the client came by TLS, as far as a trusted peer says so.
     #[must_use]
     pub(crate) fn is_https(&self, headers: &HeaderMap) -> bool {

@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use oidc_core::possession::CertificateThumbprint;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -42,6 +43,8 @@ pub(crate) struct Connection {
     shard: usize,
     phase: Arc<Phase>,
     place: Arc<Place>,
+    /// The client's certificate, if it showed one.
+    certificate: Option<CertificateThumbprint>,
 }
 
 /// What a listener knows of a connection that it accepted.
@@ -71,6 +74,7 @@ impl Connection {
             shard: NEXT.fetch_add(1, Ordering::Relaxed),
             phase: Arc::new(Phase::default()),
             place: Arc::clone(&accepted.place),
+            certificate: None,
         }
     }
 
@@ -78,6 +82,12 @@ impl Connection {
     #[must_use]
     pub(crate) const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The client's certificate, if it showed one in the handshake.
+    #[must_use]
+    pub(crate) const fn certificate(&self) -> Option<CertificateThumbprint> {
+        self.certificate
     }
 
     /// What is told upstream of this hop.
@@ -125,7 +135,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let connection = Connection::new(&shared, &accepted);
+    let mut connection = Connection::new(&shared, &accepted);
     let timeouts = shared.app().settings().timeouts;
     let Some(tls) = accepted.tls else {
         let begun = begins_http2(&stream, timeouts.idle, timeouts.headers);
@@ -148,6 +158,10 @@ pub(super) async fn serve(
         }
         Err(_) => return,
     };
+    let shown = stream.get_ref().1.peer_certificates();
+    connection.certificate = shown
+        .and_then(|chain| chain.first())
+        .map(|leaf| CertificateThumbprint::of_der(leaf));
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2(shared, connection, stream, stop).await;
     } else {

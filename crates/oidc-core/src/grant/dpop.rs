@@ -1,0 +1,91 @@
+//! The gateway as a client that proves possession of a key of its own: RFC 9449 §5, §7 and §8.
+
+use std::sync::{Mutex, PoisonError};
+
+use url::Url;
+
+use super::request::Moment;
+use crate::client::assertion::SignError;
+use crate::jose::{Claims, CompactJws};
+use crate::possession::{DpopSigner, ProofClaims};
+use crate::{Denial, Reason, Secret};
+
+/// A key, and the nonce that the provider gave out last.
+#[derive(Debug)]
+pub struct DpopClient {
+    signer: DpopSigner,
+    nonce: Mutex<Option<String>>,
+}
+
+impl DpopClient {
+    /// A client with this key.
+    #[must_use]
+    pub const fn new(signer: DpopSigner) -> Self {
+        Self {
+            signer,
+            nonce: Mutex::new(None),
+        }
+    }
+
+    /// A client with a new key.
+    ///
+    /// # Errors
+    /// If the library fails.
+    pub fn generate() -> Result<Self, SignError> {
+        DpopSigner::generate().map(Self::new)
+    }
+
+    /// Whether this token is bound to the key: what it says of itself is enough, since a proof
+    /// that nobody wanted does no harm.
+    pub(super) fn owns(&self, token: &Secret) -> bool {
+        let claims = CompactJws::parse(token.expose())
+            .ok()
+            .and_then(|jws| Claims::parse(&jws.payload().ok()?).ok());
+        let bound = claims
+            .as_ref()
+            .and_then(|claims| claims.claim(&["cnf", "jkt"]));
+        bound.and_then(serde_json::Value::as_str) == Some(&self.signer.thumbprint().to_string())
+    }
+
+    /// The proof for one request.
+    ///
+    /// # Errors
+    /// If it cannot be signed.
+    pub(super) fn proof(
+        &self,
+        method: &str,
+        url: &Url,
+        access_token: Option<&Secret>,
+        moment: Moment,
+    ) -> Result<Secret, Denial> {
+        let nonce = self
+            .nonce
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let proof = self.signer.proof(&ProofClaims {
+            method,
+            url,
+            now: moment.now,
+            jti: &moment.id(),
+            nonce: nonce.as_deref(),
+            access_token,
+        });
+        proof.map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))
+    }
+
+    /// Takes the nonce of an answer; tells whether there was a new one.
+    pub(super) fn heard(&self, nonce: Option<&str>) -> bool {
+        // RFC 9449 §8.1: a nonce is of these characters; anything else would break the proof.
+        let sound = |nonce: &&str| {
+            !nonce.is_empty() && nonce.len() <= 1024 && nonce.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let Some(nonce) = nonce.filter(sound) else {
+            return false;
+        };
+        let mut known = self.nonce.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = known.as_deref() != Some(nonce);
+        *known = Some(nonce.to_owned());
+        new
+    }
+}
