@@ -1,4 +1,4 @@
-//! The gateway's own key pairs, for `private_key_jwt`: made once, kept where only it can read them,
+//! The gateway's own key pairs, for `private_key_jwt` and for tokens of its own: made once, kept where only it can read them,
 //! published as a JSON Web Key set. Serves the contract's section on configuration.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use oidc_core::Secret;
 use oidc_core::client::AssertionSigner;
 use oidc_core::client::assertion::{AssertionClaims, SignError, SigningKey, client_assertion};
@@ -97,9 +97,22 @@ impl OwnKeys {
         &self,
         algorithm: Algorithm,
     ) -> Result<Arc<dyn AssertionSigner>, KeysError> {
+        let pair = self.pair(algorithm)?;
+        Ok(pair)
+    }
+
+    /// A signer of tokens by this algorithm, with the same key.
+    ///
+    /// # Errors
+    /// If the key cannot be read, made or kept.
+    pub(crate) fn token_signer(&self, algorithm: Algorithm) -> Result<TokenSigner, KeysError> {
+        self.pair(algorithm).map(TokenSigner)
+    }
+
+    fn pair(&self, algorithm: Algorithm) -> Result<Arc<Pair>, KeysError> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pair) = pairs.get(algorithm.name()) {
-            return Ok(Arc::clone(pair) as Arc<dyn AssertionSigner>);
+            return Ok(Arc::clone(pair));
         }
         prepare_directory(&self.directory)?;
         let current = match self.read(algorithm, CURRENT)? {
@@ -283,6 +296,26 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         .strip_suffix("-----END PRIVATE KEY-----")?;
     let digits: Zeroizing<String> = Zeroizing::new(inner.split_whitespace().collect());
     STANDARD.decode(&*digits).ok().map(Zeroizing::new)
+}
+
+/// Signs tokens of the gateway's own.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenSigner(Arc<Pair>);
+
+impl TokenSigner {
+    /// A token with these claims (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    /// If the key does not sign.
+    pub(crate) fn sign(&self, claims: &Value) -> Result<Secret, SignError> {
+        let key = Arc::clone(&self.0.keys.load().current);
+        let algorithm = self.0.algorithm;
+        let header = json!({"alg": algorithm.name(), "kid": key.kid(), "typ": "JWT"});
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let input = format!("{}.{}", encode(&header), encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(algorithm, input.as_bytes())?);
+        Ok(Secret::new(format!("{input}.{signature}")))
+    }
 }
 
 impl AssertionSigner for Pair {

@@ -26,6 +26,7 @@ use crate::routes::{Asked, BadTarget, normalise, upstream_path};
 use crate::telemetry::Metrics;
 
 mod advice;
+mod caller;
 
 #[derive(Debug, Args)]
 pub(super) struct Question {
@@ -176,6 +177,7 @@ impl Explanation<'_> {
                 GATEWAY,
                 "no openid-connect on this route: nothing is looked for",
             );
+            caller::admitted(route, None)?;
             self.forwarded(route, &target, None);
             return Ok(());
         };
@@ -186,7 +188,10 @@ impl Explanation<'_> {
                 self.forwarded(route, &target, None);
                 Ok(())
             } else {
-                Err(refused(&Denial::new(Reason::CredentialMissing)))
+                let denial = Denial::new(Reason::CredentialMissing);
+                caller::nobody(route, plugin, &denial)?;
+                self.forwarded(route, &target, None);
+                Ok(())
             };
         };
         let (credential, client_arg) = (found.credential.clone(), extraction.client_arg.as_deref());
@@ -225,17 +230,21 @@ impl Explanation<'_> {
                 if let Some(words) = denial.hint() {
                     more(&format!("it says: {words:?}"));
                 }
-                return Err(refused(&denial));
+                caller::nobody(route, plugin, &denial)?;
+                self.forwarded(route, &target, None);
+                return Ok(());
             }
         };
         step(4, IDP, "authenticated the client and took the credential");
         received(&granted);
-        plugin.permit(&granted).map_err(|denial| refused(&denial))?;
+        let identity = plugin.permit(&granted).map_err(|denial| refused(&denial))?;
         step(
             6,
             GATEWAY,
             &format!("verified the tokens: {}", checks(plugin)),
         );
+        caller::told(&identity);
+        caller::admitted(route, Some(&identity))?;
         self.forwarded(route, &target, Some(plugin));
         Ok(())
     }
@@ -477,6 +486,9 @@ fn checks(plugin: &Plugin) -> String {
         if !requirement.any_of.is_empty() {
             checks.push(name);
         }
+    }
+    if !required.forbidden.is_empty() {
+        checks.push("claims_forbidden");
     }
     checks.join(", ")
 }

@@ -11,12 +11,12 @@ pub(super) fn of(code: &str) -> &'static str {
 
 const ADVICE: &[(&str, &str)] = &[
     (
-        "authorization.",
-        "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
+        "acl.group_not_allowed",
+        "the plugin acl lets none of the caller's groups through, or none is known: check authenticated_groups_claim, the consumer's acls, and allow or deny",
     ),
     (
-        "acl.",
-        "the acl plugin does not let the caller's groups pass: mend allow or deny, or the groups",
+        "authorization.",
+        "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
     ),
     (
         "authorization.claim_forbidden",
