@@ -6,10 +6,14 @@ mod client;
 mod config;
 mod eventually;
 mod gateway;
+mod second_provider;
 mod world;
 
 pub use client::{Answer, Client, Request, TlsClient};
 pub use config::Config;
 pub use eventually::eventually;
 pub use gateway::Gateway;
+pub use second_provider::{
+    ProviderClient, ProviderOptions, ProviderRequest, ProviderTokens, SecondProvider,
+};
 pub use world::{APP, APP_SECRET, World, WorldBuilder};

@@ -9,6 +9,7 @@ mod image;
 mod keycloak;
 mod packages;
 mod provider;
+mod second_provider;
 mod signals;
 mod steps;
 mod test;

@@ -9,10 +9,13 @@ use clap::Args;
 use crate::engine::Engine;
 use crate::steps::Steps;
 use crate::workspace::{cargo, is_ci, run};
-use crate::{demo, gateway, image, keycloak, packages, tidy};
+use crate::{demo, gateway, image, keycloak, packages, second_provider, tidy};
 
 /// What tells the testkit where to take Keycloak from.
 const BACKEND: &str = "KEYCLOAK_TESTKIT_BACKEND";
+
+/// What tells the tests to leave the second provider out.
+const SECOND_PROVIDER: &str = "SECOND_PROVIDER";
 
 /// With one of these set, somebody has chosen already.
 const CHOICES: &[&str] = &[BACKEND, "KEYCLOAK_URL", "KEYCLOAK_HOME"];
@@ -20,7 +23,8 @@ const CHOICES: &[&str] = &[BACKEND, "KEYCLOAK_URL", "KEYCLOAK_HOME"];
 /// Which tests.
 #[derive(Args)]
 pub(crate) struct Test {
-    /// Leaves out what needs a real Keycloak, a container engine or the network.
+    /// Leaves out what needs a real Keycloak, the second provider, a container engine or the
+    /// network.
     #[arg(long)]
     quick: bool,
     /// Runs only the tests whose names contain one of these, and no other check.
@@ -58,7 +62,7 @@ impl Test {
                 test.env_remove(choice);
             }
             // The tests that need one are left out, and say so.
-            test.env(BACKEND, "none");
+            test.env(BACKEND, "none").env(SECOND_PROVIDER, "none");
         } else if has_keycloak && CHOICES.iter().all(|name| env::var_os(name).is_none()) {
             test.env(BACKEND, "download");
         }
@@ -116,6 +120,7 @@ fn cargo_test(arguments: &[&str]) -> Command {
 /// had is left out, and said.
 fn prepare(steps: &mut Steps) -> bool {
     steps.prepare("programs", is_ci(), packages::install_missing);
+    steps.prepare("second provider", is_ci(), second_provider::install);
     steps
         .prepare("Keycloak's distribution", is_ci(), keycloak::distribution)
         .is_some()

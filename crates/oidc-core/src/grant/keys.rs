@@ -179,7 +179,7 @@ impl AwaitKeys {
                 if self.next() {
                     Step::Keys(self)
                 } else if self.away {
-                    self.unavailable(Reason::KeysUnavailable, None)
+                    self.without_keys(Denial::new(Reason::KeysUnavailable))
                 } else {
                     refuse(self.grant, refused, received)
                 }
@@ -195,7 +195,10 @@ impl AwaitKeys {
         if self.sets.len() > 1 && self.next() {
             return Step::Keys(self);
         }
-        let denial = Denial::new(reason).with_retry_after(retry_after);
+        self.without_keys(Denial::new(reason).with_retry_after(retry_after))
+    }
+
+    fn without_keys(self, denial: Denial) -> Step {
         match self.matter {
             Matter::New(received) => self.grant.undelivered(denial, received, true),
             Matter::Known(_) => self.grant.done(denial),

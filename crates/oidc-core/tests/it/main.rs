@@ -1,5 +1,7 @@
 //! The protocol from outside: transitions, rules, vectors, and a provider that detects reuse.
 
+mod access_tokens;
+mod attacks;
 mod authorize;
 mod edges;
 mod memories;
