@@ -19,10 +19,6 @@ const ADVICE: &[(&str, &str)] = &[
         "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
     ),
     (
-        "acl.",
-        "the acl plugin does not let the caller's groups pass: mend allow or deny, or the groups",
-    ),
-    (
         "authorization.claim_forbidden",
         "the token holds a claim that claims_forbidden names",
     ),
@@ -37,18 +33,6 @@ const ADVICE: &[(&str, &str)] = &[
     (
         "authorization.claims_unavailable",
         "the access token is opaque, so that a required claim cannot be seen in it",
-    ),
-    (
-        "authorization.claim_forbidden",
-        "the token holds one of claims_forbidden",
-    ),
-    (
-        "authorization.consumer_group_unknown",
-        "consumer_groups_claim names none of consumer_groups: add one of that name, or set consumer_groups_optional",
-    ),
-    (
-        "authorization.consumer_unknown",
-        "consumer_claims name none of consumers: check consumer_by and the claim's value, or set consumer_optional",
     ),
     (
         "client.assertion_failed",
