@@ -87,6 +87,7 @@ async fn trailers_tell_nothing_of_a_caller() {
     let mut raw = Raw::connect(world.gateway.address()).await;
     raw.ask(concat!(
         "POST /public HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n",
+        "Trailer: X-Sum, X-Consumer-Id\r\n",
         "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n",
         "X-Sum: 1\r\nX-Consumer-Id: forged\r\nX_Authenticated_Groups: forged\r\nX-Claim: forged\r\n\r\n",
     ))

@@ -63,7 +63,7 @@ on_both!(
 on_both!(
     a_name_beyond_ascii_is_one_line_that_can_be_read_back,
     World::app()
-        .realm(|realm| realm.user(User::new("asa", "pw").named("Åsa", "Łuk-100%")))
+        .realm(|realm| realm.user(User::new("asa", "pw").named("Åsa", "Łukasz")))
         .plugin(
             "upstream_headers",
             json!([{"header": "x_name", "path": ["name"]}])
@@ -78,7 +78,7 @@ on_both!(
             .expect(200);
         assert_eq!(
             answer.upstream_header("X-Name").as_deref(),
-            Some("%C3%85sa %C5%81uk-100%25")
+            Some("%C3%85sa %C5%81ukasz")
         );
     }
 );
