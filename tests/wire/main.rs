@@ -15,6 +15,7 @@ mod hop_by_hop;
 mod http2;
 mod http2_frames;
 mod limits;
+mod long_bodies;
 mod managed;
 mod patience;
 mod pipelining;
