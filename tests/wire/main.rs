@@ -16,6 +16,7 @@ mod http2;
 mod http2_frames;
 mod identity;
 mod limits;
+mod long_bodies;
 mod managed;
 mod patience;
 mod pipelining;

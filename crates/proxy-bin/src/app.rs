@@ -119,10 +119,16 @@ impl App {
         before: Option<&Self>,
     ) -> Result<Self, PrepareError> {
         let keys = match before {
-            Some(app) if app.keys.directory() == gateway.settings.state_dir => {
+            Some(app)
+                if app.keys.directory() == gateway.settings.state_dir
+                    && app.keys.overlap() == gateway.settings.keys_overlap =>
+            {
                 Arc::clone(&app.keys)
             }
-            _ => Arc::new(OwnKeys::in_directory(&gateway.settings.state_dir)),
+            _ => Arc::new(OwnKeys::in_directory(
+                &gateway.settings.state_dir,
+                gateway.settings.keys_overlap,
+            )),
         };
         let proofs = match before {
             Some(app) => Arc::clone(&app.proofs),

@@ -18,7 +18,7 @@ use crate::authenticate::{Caller, DPOP_NONCE, Evidence, Plugin};
 use crate::forward::{
     Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
 };
-use crate::framing::{self, BadRequest};
+use crate::framing::{self, BadRequest, Collected};
 use crate::listen::Connection;
 use crate::respond::{self, REQUEST_ID};
 use crate::routes::{Asked, BadTarget, Matched, normalise, upstream_path};
@@ -280,20 +280,24 @@ impl<'a> Exchange<'a> {
         let format = extractor
             .needs_body(&parts.headers)
             .filter(|_| !hyper::body::Body::is_end_stream(&incoming));
+        let refuse = |error: ForwardError| Refusal::new(error.code(), error.status());
         let (mut whole, mut flowing) = (None, None);
         match format {
-            Some(format) => {
-                let bytes = framing::collect(incoming, parts, settings)
-                    .await
-                    .map_err(|error| Refusal::new(error.code(), error.status()))?;
-                whole = Some((format, bytes));
-            }
-            None => flowing = Some(incoming),
+            Some(format) => match framing::collect(incoming, parts, settings).await {
+                Ok(Collected::Whole(bytes)) => whole = Some((format, bytes)),
+                Ok(Collected::Longer(begun, rest)) => flowing = Some((begun, rest)),
+                Err(error) => return Err(refuse(error)),
+            },
+            None => flowing = Some((Bytes::new(), incoming)),
         }
         let read = whole.as_ref().map(|(format, bytes)| (*format, &bytes[..]));
         let extraction = extractor
             .extract(parts, read)
             .map_err(|malformed| self.deny(plugin.refusals(), &malformed_denial(malformed)))?;
+        // A body that is too long to look through may hold what was not found elsewhere.
+        if format.is_some() && whole.is_none() && extraction.found.is_none() {
+            return Err(refuse(ForwardError::BodyTooLarge));
+        }
         let edits = extraction.edits;
         edits.apply_to_headers(&mut parts.headers);
         if let Some(query) = parts.uri.query().and_then(|query| edits.query(query)) {
@@ -308,7 +312,9 @@ impl<'a> Exchange<'a> {
                     .insert(header::CONTENT_LENGTH, bytes.len().into());
                 RequestBody::whole(bytes)
             }
-            (None, Some(incoming)) => RequestBody::flowing(incoming, body_limit, &route.managed),
+            (None, Some((begun, rest))) => {
+                RequestBody::begun(begun, rest, body_limit, &route.managed)
+            }
             (None, None) => RequestBody::empty(),
         };
         if plugin.lets_through(&parts.method) {

@@ -45,7 +45,7 @@ fn beyond_the_file(gateway: &Gateway) -> Vec<String> {
             problems.push(format!("gateway.listen: {}: {error}", listener.address));
         }
     }
-    let keys = OwnKeys::in_directory(&gateway.settings.state_dir);
+    let keys = OwnKeys::in_directory(&gateway.settings.state_dir, gateway.settings.keys_overlap);
     for route in &gateway.routes {
         if let Err(error) = Upstream::new(&route.service) {
             problems.push(error.to_string());

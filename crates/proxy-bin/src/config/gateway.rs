@@ -19,6 +19,9 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Where the gateway keeps its own keys.
     pub state_dir: PathBuf,
+    /// How long a new key of the gateway's own is published before it signs. Default 90 s:
+    /// providers keep a client's keys for up to a minute.
+    pub keys_overlap: Duration,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are believed.
     pub trusted_ips: Vec<IpNet>,
     /// Files of authorities that vouch for providers, besides the system's.
@@ -82,7 +85,8 @@ pub struct Limits {
     pub headers: usize,
     /// Header lines. Default 100; beyond it 431.
     pub header_count: usize,
-    /// Bytes of a body that is read for credentials. Default 1 MiB; beyond it 413.
+    /// Bytes of a body that is read for credentials. Default 1 MiB; a longer one is 413, unless
+    /// there is a credential elsewhere.
     pub credential_body: usize,
     /// Bytes of a body. Default: no bound; beyond it 413.
     pub body: Option<u64>,
@@ -126,6 +130,7 @@ pub enum LogFormat {
 pub(super) const KEYS: &[&str] = &[
     "admin_listen",
     "jwks",
+    "keys",
     "limits",
     "listen",
     "log",
@@ -176,6 +181,11 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         read_size(&mut jwks, "max_bytes", &mut max_bytes);
         jwks.finish(&["max_stale", "max_keys", "max_bytes"]);
     }
+    let mut keys_overlap = 90 * SECOND;
+    if let Some(mut keys) = take("keys").and_then(|item| item.section()) {
+        read_duration(&mut keys, "overlap", &mut keys_overlap);
+        keys.finish(&["overlap"]);
+    }
     let mut log = LogSettings {
         level: "info".to_owned(),
         format: LogFormat::Auto,
@@ -206,6 +216,7 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         listen,
         admin_listen: admin_listen?,
         state_dir: state_dir?,
+        keys_overlap,
         trusted_certificates,
         trusted_ips,
         limits,
