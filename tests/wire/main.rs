@@ -14,6 +14,7 @@ mod forwarded;
 mod hop_by_hop;
 mod http2;
 mod http2_frames;
+mod identity;
 mod limits;
 mod long_bodies;
 mod managed;

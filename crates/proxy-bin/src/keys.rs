@@ -1,5 +1,6 @@
-//! The gateway's own key pairs, for `private_key_jwt`: made once, kept where only it can read them,
-//! published as a JSON Web Key set. Serves the contract's section on configuration.
+//! The gateway's own key pairs, for `private_key_jwt` and for tokens of its own: made once, kept
+//! where only it can read them, published as a JSON Web Key set. Serves the contract's section on
+//! configuration.
 
 mod files;
 
@@ -10,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::Secret;
 use oidc_core::client::AssertionSigner;
 use oidc_core::client::assertion::{AssertionClaims, SignError, SigningKey, client_assertion};
@@ -142,9 +145,22 @@ impl OwnKeys {
         &self,
         algorithm: Algorithm,
     ) -> Result<Arc<dyn AssertionSigner>, KeysError> {
+        let pair = self.pair(algorithm)?;
+        Ok(pair)
+    }
+
+    /// A signer of tokens by this algorithm, with the same key.
+    ///
+    /// # Errors
+    /// If the key cannot be read, made or kept.
+    pub(crate) fn token_signer(&self, algorithm: Algorithm) -> Result<TokenSigner, KeysError> {
+        self.pair(algorithm).map(TokenSigner)
+    }
+
+    fn pair(&self, algorithm: Algorithm) -> Result<Arc<Pair>, KeysError> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pair) = pairs.get(algorithm.name()) {
-            return Ok(Arc::clone(pair) as Arc<dyn AssertionSigner>);
+            return Ok(Arc::clone(pair));
         }
         let pair = Arc::new(Pair {
             algorithm,
@@ -265,6 +281,26 @@ impl OwnKeys {
 
 fn make(algorithm: Algorithm) -> impl Fn(SignError) -> KeysError {
     move |source| KeysError::Make { algorithm, source }
+}
+
+/// Signs tokens of the gateway's own.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenSigner(Arc<Pair>);
+
+impl TokenSigner {
+    /// A token with these claims (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    /// If the key does not sign.
+    pub(crate) fn sign(&self, claims: &Value) -> Result<Secret, SignError> {
+        let key = Arc::clone(self.0.keys.load().signing());
+        let algorithm = self.0.algorithm;
+        let header = json!({"alg": algorithm.name(), "kid": key.kid(), "typ": "JWT"});
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let input = format!("{}.{}", encode(&header), encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(algorithm, input.as_bytes())?);
+        Ok(Secret::new(format!("{input}.{signature}")))
+    }
 }
 
 impl AssertionSigner for Pair {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use oidc_core::CredentialKind;
 use proptest::prelude::*;
-use proxy_bin::config::{self, ClientAuthMethod, ClientKey, Gateway, PARAMETERS, Problems};
+use proxy_bin::config::{
+    self, Carried, ClientAuthMethod, ClientKey, Gateway, PARAMETERS, Problems,
+};
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,10 +57,13 @@ fn the_demos_configuration_is_clean() {
         plugin.clients[0].auth,
         ClientAuthMethod::PrivateKeyJwt(ClientKey::Managed(_))
     ));
-    assert_eq!(
-        plugin.upstream_refresh_token.as_ref().expect("set").name,
-        "refresh-token"
-    );
+    let carried = |what: Carried| {
+        let mut headers = plugin.headers.upstream.iter();
+        let found = headers.find(|header| header.carried == what).expect("set");
+        found.target.name.as_str()
+    };
+    assert_eq!(carried(Carried::RefreshToken), "refresh-token");
+    assert_eq!(carried(Carried::AccessToken), "authorization");
     assert_eq!(plugin.timeout, Duration::from_secs(10));
 }
 

@@ -8,6 +8,7 @@ use oidc_core::Secret;
 
 use super::certificates::{Authorities, Certificates};
 use super::document::{Node, Tree, Written};
+use super::entities::Entities;
 use super::problems::{Place, Problem, Problems};
 use super::references::{self, Resolved};
 
@@ -19,6 +20,8 @@ pub(super) struct Context<'a> {
     /// Read before anything that refers to them.
     pub(super) certificates: OnceCell<Certificates>,
     pub(super) authorities: OnceCell<Authorities>,
+    /// The same.
+    pub(super) entities: OnceCell<Entities>,
 }
 
 impl<'a> Context<'a> {
@@ -33,6 +36,7 @@ impl<'a> Context<'a> {
             problems: RefCell::new(problems),
             certificates: OnceCell::new(),
             authorities: OnceCell::new(),
+            entities: OnceCell::new(),
         }
     }
 
