@@ -101,7 +101,8 @@ pub struct Timeouts {
     pub headers: Duration,
     /// For a body that is read for credentials. Default 30 s.
     pub credential_body: Duration,
-    /// For a kept connection without a request. Default 60 s.
+    /// For a kept connection without a request, and for a client that takes nothing of an answer.
+    /// Default 60 s.
     pub idle: Duration,
     /// For requests under way when the program is told to stop. Default 30 s.
     pub drain: Duration,
