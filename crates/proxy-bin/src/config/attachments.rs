@@ -127,7 +127,11 @@ impl<'a> Attached<'a> {
                 Place::Route(name) if !self.routes.contains(name) => ("route", name),
                 _ => continue,
             };
-            item.problem::<()>(format!("there is no {} {:?}", missing.0, missing.1));
+            item.problem::<()>(format!(
+                "there is no {} {}",
+                missing.0,
+                item.shown(missing.1)
+            ));
         }
         for route in routes {
             route.plugin = self.oidc.in_force(route);

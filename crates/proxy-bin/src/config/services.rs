@@ -131,17 +131,18 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
         .map(|item| item.list())
         .unwrap_or_default()
     {
-        let service = item
+        let referred = item
             .section()
             .and_then(|mut section| section.take("service"));
-        let Some(service) = service.as_ref().and_then(reference) else {
+        let Some((at, service)) = referred.and_then(|at| reference(&at).map(|name| (at, name)))
+        else {
             item.problem::<()>("service is required: the name of one of services");
             continue;
         };
         match services.get(&service) {
             Some(found) => read_route(&item, found, &mut attached, &mut routes),
             None => {
-                item.problem::<()>(format!("there is no service {service:?}"));
+                at.problem::<()>(format!("there is no service {}", at.shown(&service)));
             }
         }
     }
@@ -258,7 +259,7 @@ fn read_service<'a>(
     if let Some(name) = name
         && services.insert(name.clone(), service).is_some()
     {
-        item.problem::<()>(format!("a second service {name:?}"));
+        item.problem::<()>(format!("a second service {}", item.shown(&name)));
     }
 }
 
@@ -298,7 +299,7 @@ fn service_url(section: &mut Section<'_>) -> Option<url::Url> {
     let name = host.filled_text()?;
     match url::Url::parse(&format!("{scheme}://{name}:{port}{path}")) {
         Ok(url) => Some(url),
-        Err(_) => host.problem(format!("{name:?} is not a host")),
+        Err(_) => host.problem(format!("{} is not a host", host.shown(&name))),
     }
 }
 
@@ -373,7 +374,7 @@ fn read_route<'a>(
         "strip_path",
     ]);
     if routes.iter().any(|route| route.name == name) {
-        item.problem::<()>(format!("a second route {name:?}"));
+        item.problem::<()>(format!("a second route {}", item.shown(&name)));
     }
     routes.push(Route {
         name,
@@ -397,14 +398,18 @@ fn route_path(item: &Item<'_>) -> Option<RoutePath> {
         // Kong anchors a regular expression at the path's beginning.
         return match regex::Regex::new(&format!("^(?:{pattern})")) {
             Ok(regex) => Some(RoutePath::Regex(regex)),
-            Err(_) => item.problem(format!("{pattern:?} is not a regular expression")),
+            Err(_) => item.problem(format!(
+                "{} is not a regular expression",
+                item.shown(pattern)
+            )),
         };
     }
     if text.starts_with('/') {
         return Some(RoutePath::Prefix(text));
     }
     item.problem(format!(
-        "{text:?} is not a path: it begins with / (a prefix), or with ~ (a regular expression)"
+        "{} is not a path: it begins with / (a prefix), or with ~ (a regular expression)",
+        item.shown(&text)
     ))
 }
 
@@ -414,7 +419,8 @@ fn method(item: &Item<'_>) -> Option<http::Method> {
     match http::Method::from_bytes(text.as_bytes()) {
         Ok(method) if upper => Some(method),
         _ => item.problem(format!(
-            "{text:?} is not a method; methods are upper case, such as GET"
+            "{} is not a method; methods are upper case, such as GET",
+            item.shown(&text)
         )),
     }
 }
@@ -427,7 +433,8 @@ fn host(item: &Item<'_>) -> Option<String> {
         .unwrap_or(&text);
     if inner.is_empty() || inner.contains(['*', '/', ' ', '@']) {
         return item.problem(format!(
-            "{text:?} is not a host; a wildcard stands at one end: *.example.com or example.*"
+            "{} is not a host; a wildcard stands at one end: *.example.com or example.*",
+            item.shown(&text)
         ));
     }
     Some(text)
