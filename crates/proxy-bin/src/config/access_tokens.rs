@@ -92,6 +92,7 @@ pub(super) fn read(
 fn introspection(s: &mut Section<'_>) -> IntrospectionPolicy {
     let mut policy = IntrospectionPolicy::default();
     policy.check_active = flag(s, "introspection_check_active", true);
+    policy.check_type = flag(s, "introspection_check_token_type", true);
     policy.token_param = text(s, "introspection_token_param_name", "token");
     policy.hint = text(s, "introspection_hint", "access_token");
     policy.accept = accept(
