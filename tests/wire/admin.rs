@@ -77,6 +77,7 @@ async fn keys_are_published_and_rotated() {
     let path = "/openid-connect/jwks";
     let published = admin.get(path).send().await.expect(200);
     assert_eq!(published.header("content-type"), "application/jwk-set+json");
+    assert_eq!(published.header("cache-control"), "max-age=60");
     let before = key_ids(&published);
     assert!(!before.is_empty());
     let rotated = admin.request("DELETE", path).send().await.expect(204);

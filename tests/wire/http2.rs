@@ -313,3 +313,36 @@ async fn tls_agrees_on_the_protocol() {
         "nothing in common"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_too_long_to_be_looked_through_goes_on_beside_a_credential() {
+    let world = World::app()
+        .plugin("refresh_token_param_type", json!(["header", "body"]))
+        .gateway("limits", json!({"credential_body": 1000}))
+        .config(three_routes)
+        .embedded()
+        .await;
+    let mut sender = knowing(world.gateway.address()).await;
+    // Of no declared length, and beyond a window of HTTP/2.
+    let pieces = || {
+        let piece = Bytes::from(vec![b'x'; 500]);
+        let frames = (0..600).map(move |_| Ok(Frame::data(piece.clone())));
+        StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync()
+    };
+    let request = || {
+        Request::post("http://a/protected")
+            .header("content-type", "application/x-www-form-urlencoded")
+    };
+    let with = request()
+        .header("authorization", "Basic am9objpkb2U=")
+        .body(pieces())
+        .expect("a request");
+    let answer = sender.send_request(with).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let received = world.upstream.requests().remove(0);
+    assert_eq!((received.whole, received.body.len()), (true, 300_000));
+    let without = request().body(pieces()).expect("a request");
+    let answer = sender.send_request(without).await.expect("an answer");
+    assert_eq!(answer.status(), 413);
+    assert_eq!(world.upstream.count(), 1);
+}

@@ -2,17 +2,21 @@
 //! HTTP/1.1 must not let through. RFC 9113 §8.1.1, §8.2, §8.3 and §8.5.
 
 use keycloak_testkit::EchoUpstream;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::time::{Duration, timeout};
 
-use crate::support::Site;
+use crate::support::{RawUpstream, Site};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -31,6 +35,18 @@ enum Outcome {
 
 impl Frames {
     async fn connect(site: &Site) -> Self {
+        Self::with_settings(site, &[]).await
+    }
+
+    /// A client that takes so many bytes of each stream, until it says more.
+    async fn with_window(site: &Site, window: u32) -> Self {
+        // RFC 9113 §6.5.2: SETTINGS_INITIAL_WINDOW_SIZE.
+        let mut settings = vec![0, 4];
+        settings.extend(window.to_be_bytes());
+        Self::with_settings(site, &settings).await
+    }
+
+    async fn with_settings(site: &Site, settings: &[u8]) -> Self {
         let mut stream = TcpStream::connect(site.gateway.address())
             .await
             .expect("a connection");
@@ -39,7 +55,7 @@ impl Frames {
             .await
             .expect("written");
         let mut frames = Self(stream);
-        frames.send(SETTINGS, 0, 0, &[]).await;
+        frames.send(SETTINGS, 0, 0, settings).await;
         frames
     }
 
@@ -67,28 +83,40 @@ impl Frames {
     }
 
     async fn outcome(&mut self) -> Outcome {
-        let reading = async {
-            loop {
-                let mut head = [0; 9];
-                if self.0.read_exact(&mut head).await.is_err() {
-                    return Outcome::Refused;
-                }
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; usize::try_from(length).expect("a length")];
-                if self.0.read_exact(&mut payload).await.is_err() {
-                    return Outcome::Refused;
-                }
-                match head[3] {
-                    SETTINGS if head[4] & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]).await,
-                    RST_STREAM | GOAWAY => return Outcome::Refused,
-                    HEADERS => return Outcome::Answered(status(&payload)),
-                    _ => {}
-                }
+        loop {
+            match self.next().await {
+                None | Some((RST_STREAM | GOAWAY, ..)) => return Outcome::Refused,
+                Some((HEADERS, _, payload)) => return Outcome::Answered(status(&payload)),
+                Some(_) => {}
             }
+        }
+    }
+
+    /// Kind, flags and payload of the next frame; `None` at the end. What a client that is there
+    /// acknowledges is acknowledged.
+    async fn next(&mut self) -> Option<(u8, u8, Vec<u8>)> {
+        let reading = async {
+            let mut head = [0; 9];
+            self.0.read_exact(&mut head).await.ok()?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).expect("a length")];
+            self.0.read_exact(&mut payload).await.ok()?;
+            Some((head[3], head[4], payload))
         };
-        timeout(Duration::from_secs(30), reading)
+        let (kind, flags, payload) = timeout(Duration::from_secs(30), reading)
             .await
-            .expect("an outcome")
+            .expect("a frame, or the end")?;
+        match kind {
+            SETTINGS if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]).await,
+            PING if flags & ACK == 0 => self.send(PING, ACK, 0, &payload).await,
+            _ => {}
+        }
+        Some((kind, flags, payload))
+    }
+
+    /// Takes so much more of the stream.
+    async fn take(&mut self, more: u32) {
+        self.send(WINDOW_UPDATE, 0, 1, &more.to_be_bytes()).await;
     }
 }
 
@@ -264,4 +292,98 @@ async fn a_body_of_another_length_is_whole_for_nobody() {
             "{declared}"
         );
     }
+}
+
+/// An upstream whose answer is so long, and that tells when the gateway has ended a connection.
+async fn answering(length: usize) -> (RawUpstream, mpsc::Receiver<()>) {
+    let (tell, told) = mpsc::channel(1);
+    let upstream = RawUpstream::start(move |_, mut peer| {
+        let tell = tell.clone();
+        async move {
+            peer.head().await;
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+            ))
+            .await;
+            peer.send(vec![b'x'; length]).await;
+            peer.ended().await;
+            let _ = tell.send(()).await;
+        }
+    })
+    .await;
+    (upstream, told)
+}
+
+async fn impatient(upstream: &RawUpstream, idle: &'static str) -> Site {
+    Site::with(upstream.address(), |config| {
+        config.gateway("timeouts", json!({"idle": idle}));
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_client_takes_nothing_is_reset() {
+    // Nothing at all, or only the beginning.
+    for window in [0, 100, 20_000] {
+        let (upstream, mut ended) = answering(1_000_000).await;
+        let site = impatient(&upstream, "300ms").await;
+        let mut frames = Frames::with_window(&site, window).await;
+        frames.headers(&GET, END_STREAM).await;
+        assert_eq!(frames.outcome().await, Outcome::Answered("200".to_owned()));
+        let mut taken = 0;
+        loop {
+            match frames.next().await.expect("the connection goes on") {
+                (DATA, flags, data) => {
+                    assert_eq!(flags & END_STREAM, 0);
+                    taken += data.len();
+                }
+                (RST_STREAM, ..) => break,
+                (kind, ..) => assert_ne!(kind, GOAWAY, "the stream alone is ended"),
+            }
+        }
+        assert_eq!(taken, usize::try_from(window).expect("a window"));
+        timeout(Duration::from_secs(30), ended.recv())
+            .await
+            .expect("the upstream is free");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_client_that_takes_something_is_served_to_the_end() {
+    let (upstream, _ended) = answering(5000).await;
+    let site = impatient(&upstream, "1s").await;
+    let mut frames = Frames::with_window(&site, 0).await;
+    frames.headers(&GET, END_STREAM).await;
+    assert_eq!(frames.outcome().await, Outcome::Answered("200".to_owned()));
+    // Longer than the bound as a whole; how fast it takes is what this is about.
+    let mut taken = 0;
+    while taken < 5000 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        frames.take(250).await;
+        let granted = taken + 250;
+        while taken < granted {
+            match frames.next().await.expect("the connection goes on") {
+                (DATA, flags, data) => {
+                    taken += data.len();
+                    assert_eq!(flags & END_STREAM != 0, taken == 5000);
+                }
+                (kind, ..) => assert!(![RST_STREAM, GOAWAY].contains(&kind), "{taken}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_client_never_takes_the_last_bytes_is_ended() {
+    let (upstream, _ended) = answering(3).await;
+    let site = impatient(&upstream, "200ms").await;
+    let mut frames = Frames::with_window(&site, 1).await;
+    frames.headers(&GET, END_STREAM).await;
+    assert_eq!(frames.outcome().await, Outcome::Answered("200".to_owned()));
+    let mut goodbye = false;
+    while let Some((kind, ..)) = frames.next().await {
+        goodbye |= kind == GOAWAY;
+    }
+    assert!(goodbye);
+    site.wait_for_metric("oidc_proxy_connections", 0.0).await;
 }

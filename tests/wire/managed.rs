@@ -3,7 +3,7 @@
 use gateway_tests::World;
 use serde_json::json;
 
-use crate::support::{JOHN, Raw, three_routes};
+use crate::support::{JOHN, Raw, spellings, three_routes};
 
 const INJECTED: [&str; 4] = [
     "refresh-token",
@@ -24,33 +24,6 @@ async fn world() -> World {
         .config(three_routes)
         .embedded()
         .await
-}
-
-/// Every case of a few letters, and every mix of hyphens and underscores.
-fn spellings(name: &str) -> Vec<String> {
-    let hyphens: Vec<usize> = name.match_indices('-').map(|(at, _)| at).collect();
-    let mut all = Vec::new();
-    for choice in 0..1_u32 << hyphens.len() {
-        let mut spelling = name.to_owned().into_bytes();
-        for (bit, at) in hyphens.iter().enumerate() {
-            if choice >> bit & 1 == 1 {
-                spelling[*at] = b'_';
-            }
-        }
-        let spelling = String::from_utf8(spelling).expect("ASCII");
-        let mixed = spelling
-            .char_indices()
-            .map(|(at, c)| {
-                if at % 2 == 0 {
-                    c.to_ascii_uppercase()
-                } else {
-                    c
-                }
-            })
-            .collect();
-        all.extend([spelling.to_ascii_uppercase(), mixed, spelling]);
-    }
-    all
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! What a verified token has to hold before its request is forwarded.
 
-use gateway_tests::{World, WorldBuilder, on_both};
+use gateway_tests::{APP, World, WorldBuilder, on_both};
+use keycloak_testkit::{Client, Realm, User};
 use serde_json::{Value, json};
 
 /// A world with one requirement.
@@ -78,4 +79,35 @@ on_both!(
     a_claim_that_is_not_there_at_all,
     requiring("groups_required", json!(["staff"])),
     |world| forbidden(world, "authorization.group_missing")
+);
+
+on_both!(
+    a_forbidden_claim_that_is_not_there,
+    requiring("claims_forbidden", json!(["nobody-has-it"])),
+    allowed
+);
+
+on_both!(
+    a_forbidden_claim_that_is_there,
+    requiring("claims_forbidden", json!(["nobody-has-it", "realm_access"])),
+    |world| forbidden(world, "authorization.claim_forbidden")
+);
+
+/// Ann, who is in one group.
+fn ann(realm: Realm) -> Realm {
+    realm
+        .user(User::new("ann", "pw").group("/staff/it"))
+        .change_client(APP, Client::groups_claim)
+}
+
+on_both!(
+    a_group_that_some_are_in,
+    requiring("groups_required", json!(["/staff/it"])).realm(ann),
+    |world: World| async move {
+        let client = world.client();
+        client.get("/").basic("ann", "pw").send().await.expect(200);
+        let answer = client.get("/").basic("john", "doe").send().await;
+        answer.refused(403, "authorization.group_missing");
+        assert_eq!(world.upstream.count(), 1);
+    }
 );

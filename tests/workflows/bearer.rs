@@ -42,12 +42,19 @@ on_both!(
         let answer = form.send().await.expect(200);
         assert_eq!(answer.access_token(), token);
         assert_eq!(answer.json()["form"], json!({"z": "1"}));
-        let cookie = client.get("/").header("Cookie", &format!("x=1; at={token}"));
+        let cookie = client
+            .get("/")
+            .header("Cookie", &format!("x=1; at={token}"));
         let answer = cookie.send().await.expect(200);
         assert_eq!(answer.access_token(), token);
         assert_eq!(answer.upstream_header("Cookie").as_deref(), Some("x=1"));
         for name in ["Access-Token", "X-Access-Token"] {
-            let answer = client.get("/").header(name, &token).send().await.expect(200);
+            let answer = client
+                .get("/")
+                .header(name, &token)
+                .send()
+                .await
+                .expect(200);
             assert_eq!(answer.access_token(), token);
             assert_eq!(answer.upstream_header(name), None);
         }
@@ -153,7 +160,13 @@ on_both!(
         .plugin("roles_required", json!(["offline_access"])),
     |world: World| async move {
         let token = world.john().await.access_token;
-        world.client().get("/").bearer(&token).send().await.expect(200);
+        world
+            .client()
+            .get("/")
+            .bearer(&token)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(claims(&token)["azp"], "app");
     }
 );
@@ -187,8 +200,19 @@ on_both!(
         .plugin("client_auth", json!(null)),
     |world: World| async move {
         let token = world.john().await.access_token;
-        world.client().get("/").bearer(&token).send().await.expect(200);
-        world.client().get("/").send().await.refused(401, "credential.missing");
+        world
+            .client()
+            .get("/")
+            .bearer(&token)
+            .send()
+            .await
+            .expect(200);
+        world
+            .client()
+            .get("/")
+            .send()
+            .await
+            .refused(401, "credential.missing");
     }
 );
 

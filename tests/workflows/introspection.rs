@@ -49,7 +49,12 @@ on_both!(
     |world: World| async move {
         let tokens = world.john().await;
         let client = world.client();
-        client.get("/").bearer(&tokens.access_token).send().await.expect(200);
+        client
+            .get("/")
+            .bearer(&tokens.access_token)
+            .send()
+            .await
+            .expect(200);
         world.idp.log_out("john").await.expect("logged out");
         let answer = client.get("/").bearer(&tokens.access_token).send().await;
         answer.refused(401, "introspection.inactive");
@@ -67,7 +72,13 @@ on_both!(
             answer.refused(401, "introspection.inactive");
         }
         if let Some(id_token) = &tokens.id_token {
-            world.client().get("/").bearer(id_token).send().await.expect(401);
+            world
+                .client()
+                .get("/")
+                .bearer(id_token)
+                .send()
+                .await
+                .expect(401);
         }
     }
 );
@@ -91,13 +102,22 @@ on_both!(
     |world: World| async move {
         let tokens = world.john().await;
         let client = world.client();
-        client.get("/").bearer(&tokens.access_token).send().await.expect(200);
+        client
+            .get("/")
+            .bearer(&tokens.access_token)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(world.idp.count(Endpoint::Introspection), 1);
         world.idp.log_out("john").await.expect("logged out");
         let answer = client.get("/").bearer(&tokens.access_token).send().await;
         answer.refused(401, "introspection.inactive");
         // What no key of the issuer signed is not even asked about.
-        let answer = client.get("/").bearer("eyJhbGciOiJub25lIn0.e30.").send().await;
+        let answer = client
+            .get("/")
+            .bearer("eyJhbGciOiJub25lIn0.e30.")
+            .send()
+            .await;
         answer.refused(401, "token.algorithm_unknown");
         assert_eq!(world.idp.count(Endpoint::Introspection), 2);
     }
@@ -105,10 +125,19 @@ on_both!(
 
 on_both!(
     the_client_authenticates_as_it_is_told_for_this_endpoint,
-    introspection().plugin("introspection_endpoint_auth_method", json!("client_secret_post")),
+    introspection().plugin(
+        "introspection_endpoint_auth_method",
+        json!("client_secret_post")
+    ),
     |world: World| async move {
         let token = world.john().await.access_token;
-        world.client().get("/").bearer(&token).send().await.expect(200);
+        world
+            .client()
+            .get("/")
+            .bearer(&token)
+            .send()
+            .await
+            .expect(200);
         assert!(!APP_SECRET.is_empty());
     }
 );

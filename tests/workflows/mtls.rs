@@ -2,8 +2,8 @@
 //! (RFC 8705 §2), at the endpoints that ask for one (§5).
 
 use gateway_tests::{Config, World, WorldBuilder, on_both};
-use keycloak_testkit::pki::{Authority, Identity};
 use keycloak_testkit::claims;
+use keycloak_testkit::pki::{Authority, Identity};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -40,11 +40,19 @@ on_both!(
     ),
     |world: World| async move {
         let client = world.client();
-        let answer = client.get("/").basic("john", "doe").send().await.expect(200);
+        let answer = client
+            .get("/")
+            .basic("john", "doe")
+            .send()
+            .await
+            .expect(200);
         assert_eq!(claims(&answer.access_token())["azp"], "client-tls-auth");
         let token = answer.refresh_token();
         let answer = client.get("/").refresh_token(&token).send().await;
-        assert_eq!(claims(&answer.expect(200).access_token())["azp"], "client-tls-auth");
+        assert_eq!(
+            claims(&answer.expect(200).access_token())["azp"],
+            "client-tls-auth"
+        );
     }
 );
 
@@ -69,7 +77,12 @@ on_both!(
     .realm(|realm| realm.change_client("client-tls-auth", |client| client.certificate_bound())),
     |world: World| async move {
         let client = world.client();
-        let answer = client.get("/").basic("john", "doe").send().await.expect(200);
+        let answer = client
+            .get("/")
+            .basic("john", "doe")
+            .send()
+            .await
+            .expect(200);
         assert!(claims(&answer.access_token())["cnf"]["x5t#S256"].is_string());
         let token = answer.refresh_token();
         let answer = client.get("/").refresh_token(&token).send().await;

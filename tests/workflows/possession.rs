@@ -49,7 +49,10 @@ async fn bound_to(world: &World, identity: &Identity) -> String {
 
 /// A token of john's that is bound to nothing.
 async fn unbound(world: &World) -> String {
-    let tokens = world.idp.log_in("john", "doe", ClientLogin::service()).await;
+    let tokens = world
+        .idp
+        .log_in("john", "doe", ClientLogin::service())
+        .await;
     tokens.expect("john's tokens").access_token
 }
 
@@ -69,9 +72,15 @@ on_both!(
             assert_eq!(request.send().await.expect(200).access_token(), token);
         }
         let request = client(&world, Some(&stranger)).get("/").bearer(&token);
-        request.send().await.refused(401, "mtls.certificate_mismatch");
+        request
+            .send()
+            .await
+            .refused(401, "mtls.certificate_mismatch");
         let request = client(&world, None).get("/").bearer(&token);
-        request.send().await.refused(401, "mtls.certificate_missing");
+        request
+            .send()
+            .await
+            .refused(401, "mtls.certificate_missing");
         let request = client(&world, Some(&identity)).get("/");
         let request = request.bearer(&unbound(&world).await);
         request.send().await.refused(401, "mtls.token_not_bound");
@@ -85,7 +94,10 @@ on_both!(
         let identity = Authority::shared().client("CN=client");
         let token = bound_to(&world, &identity).await;
         let request = client(&world, None).get("/").bearer(&token);
-        request.send().await.refused(401, "mtls.certificate_missing");
+        request
+            .send()
+            .await
+            .refused(401, "mtls.certificate_missing");
         let request = client(&world, None).get("/").bearer(&unbound(&world).await);
         request.send().await.expect(200);
     }
@@ -116,13 +128,22 @@ on_both!(
         handed(&der).await.expect(200);
         let stranger = Authority::shared().client("CN=stranger");
         let stranger = STANDARD.encode(stranger.certificate_der());
-        handed(&stranger).await.refused(401, "mtls.certificate_mismatch");
+        handed(&stranger)
+            .await
+            .refused(401, "mtls.certificate_mismatch");
         let own = Identity::self_signed("CN=client");
         let own = STANDARD.encode(own.certificate_der());
-        handed(&own).await.refused(401, "mtls.certificate_untrusted");
-        handed("garbage!").await.refused(401, "mtls.certificate_encoding");
+        handed(&own)
+            .await
+            .refused(401, "mtls.certificate_untrusted");
+        handed("garbage!")
+            .await
+            .refused(401, "mtls.certificate_encoding");
         let request = world.client().get("/").bearer(&token);
-        request.send().await.refused(401, "mtls.certificate_missing");
+        request
+            .send()
+            .await
+            .refused(401, "mtls.certificate_missing");
     }
 );
 
@@ -144,7 +165,10 @@ on_both!(
         let der = STANDARD.encode(identity.certificate_der());
         let request = world.client().get("/").bearer(&token);
         let request = request.header("X-Client-Cert", &der);
-        request.send().await.refused(401, "mtls.certificate_missing");
+        request
+            .send()
+            .await
+            .refused(401, "mtls.certificate_missing");
     }
 );
 
@@ -180,22 +204,29 @@ on_both!(
         let proof = |id: &str| key.proof("GET", &url(&world)).access_token(&token).id(id);
         let good = proof("first").sign();
         let answer = presented(&world, &token, &good).await.expect(200);
-        assert_eq!(answer.access_token(), token, "the upstream gets a bearer token");
+        assert_eq!(
+            answer.access_token(),
+            token,
+            "the upstream gets a bearer token"
+        );
         assert_eq!(answer.upstream_header("Dpop"), None);
         let answer = presented(&world, &token, &good).await;
         let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
         assert_eq!(challenges.len(), 1);
         assert!(
-            answer.header("www-authenticate").starts_with(
-                r#"DPoP realm="127.0.0.1", error="invalid_dpop_proof", algs="ES256"#
-            ),
+            answer
+                .header("www-authenticate")
+                .starts_with(r#"DPoP realm="127.0.0.1", error="invalid_dpop_proof", algs="ES256"#),
             "{challenges:?}"
         );
         answer.refused(401, "dpop.replayed");
         let (now, other) = (seconds(), DpopKey::new());
         for (spoilt, reason) in [
             (proof("a").issued_at(now - 400).sign(), "dpop.expired"),
-            (proof("b").issued_at(now + 400).sign(), "dpop.issued_in_future"),
+            (
+                proof("b").issued_at(now + 400).sign(),
+                "dpop.issued_in_future",
+            ),
             (
                 other.proof("GET", &url(&world)).access_token(&token).sign(),
                 "dpop.key_mismatch",
@@ -205,7 +236,9 @@ on_both!(
                 "dpop.method_mismatch",
             ),
             (
-                key.proof("GET", "http://somebody.else/").access_token(&token).sign(),
+                key.proof("GET", "http://somebody.else/")
+                    .access_token(&token)
+                    .sign(),
                 "dpop.url_mismatch",
             ),
             (key.proof("GET", &url(&world)).sign(), "dpop.claim_missing"),
@@ -213,7 +246,9 @@ on_both!(
             let answer = presented(&world, &token, &spoilt).await.expect(401);
             assert_eq!(answer.json()["reason"], reason, "{}", answer.text());
         }
-        presented(&world, &token, &proof("last").sign()).await.expect(200);
+        presented(&world, &token, &proof("last").sign())
+            .await
+            .expect(200);
     }
 );
 
@@ -229,9 +264,17 @@ on_both!(
         let request = request.header("Authorization", &format!("DPoP {token}"));
         request.send().await.refused(401, "dpop.proof_missing");
         let free = unbound(&world).await;
-        world.client().get("/").bearer(&free).send().await.expect(200);
+        world
+            .client()
+            .get("/")
+            .bearer(&free)
+            .send()
+            .await
+            .expect(200);
         let proof = key.proof("GET", &url(&world)).access_token(&free).sign();
-        presented(&world, &free, &proof).await.refused(401, "dpop.token_not_bound");
+        presented(&world, &free, &proof)
+            .await
+            .refused(401, "dpop.token_not_bound");
     }
 );
 
@@ -253,7 +296,9 @@ on_both!(
         let good = proof().nonce(&nonce).sign();
         presented(&world, &token, &good).await.expect(200);
         let forged = proof().nonce("nobody-gave-it").sign();
-        presented(&world, &token, &forged).await.refused(401, "dpop.nonce_unknown");
+        presented(&world, &token, &forged)
+            .await
+            .refused(401, "dpop.nonce_unknown");
     }
 );
 
@@ -267,11 +312,21 @@ on_both!(
         .plugin("search_user_info", json!(true)),
     |world: World| async move {
         let client = world.client();
-        let answer = client.get("/").basic("john", "doe").send().await.expect(200);
+        let answer = client
+            .get("/")
+            .basic("john", "doe")
+            .send()
+            .await
+            .expect(200);
         let first: Value = keycloak_testkit::claims(&answer.access_token());
         assert!(first["cnf"]["jkt"].is_string(), "{first}");
         let token = answer.refresh_token();
-        let answer = client.get("/").refresh_token(&token).send().await.expect(200);
+        let answer = client
+            .get("/")
+            .refresh_token(&token)
+            .send()
+            .await
+            .expect(200);
         let second = keycloak_testkit::claims(&answer.access_token());
         assert_eq!(second["cnf"], first["cnf"]);
     }

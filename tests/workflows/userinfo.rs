@@ -46,7 +46,12 @@ on_both!(
     |world: World| async move {
         let client = world.client();
         for _ in 0..2 {
-            client.get("/").basic("john", "doe").send().await.expect(200);
+            client
+                .get("/")
+                .basic("john", "doe")
+                .send()
+                .await
+                .expect(200);
         }
         assert_eq!(world.idp.count(Endpoint::Userinfo), 1);
     }

@@ -67,6 +67,7 @@ pub(crate) fn run() -> Result<()> {
     crate_roots(&workspace, &mut broken)?;
     readmes(&workspace, &mut broken);
     files(&mut broken)?;
+    reasons(&mut broken)?;
     if broken.is_empty() {
         println!("tidy");
         return Ok(());
@@ -251,6 +252,90 @@ fn relative(path: &Path) -> String {
         .unwrap_or(path)
         .display()
         .to_string()
+}
+
+/// The page that every reason code stands on.
+const REASONS: &str = "docs/operations.md";
+
+/// What reason codes begin with.
+const FAMILIES: &[&str] = &[
+    "acl",
+    "authorization",
+    "client",
+    "client_credentials",
+    "credential",
+    "discovery",
+    "dpop",
+    "gateway",
+    "id_token",
+    "introspection",
+    "mtls",
+    "password",
+    "possession",
+    "provider",
+    "refresh_token",
+    "request",
+    "token",
+    "token_exchange",
+    "token_response",
+    "upstream",
+    "userinfo",
+];
+
+/// Each reason code has a row, for whoever meets it in a log.
+fn reasons(broken: &mut Vec<String>) -> Result<()> {
+    let page = fs::read_to_string(root().join(REASONS))?;
+    for crate_name in ["oidc-core", "token-extractors", "proxy-bin"] {
+        let folder = root().join("crates").join(crate_name).join("src");
+        for file in rust_files(&folder)? {
+            let text = fs::read_to_string(&file)?;
+            for code in codes(&text) {
+                if !page.contains(&format!("`{code}`")) {
+                    broken.push(format!("{REASONS}: no row for the reason code {code}"));
+                }
+            }
+        }
+    }
+    broken.sort();
+    broken.dedup();
+    Ok(())
+}
+
+/// The texts of a source that are reason codes, before its tests.
+fn codes(text: &str) -> impl Iterator<Item = &str> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split('"').skip(1).step_by(2))
+        .filter(|text| {
+            let Some((family, rest)) = text.split_once('.') else {
+                return false;
+            };
+            FAMILIES.contains(&family)
+                && !rest.is_empty()
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_' || b.is_ascii_digit())
+                && !matches!(
+                    rest,
+                    "yaml" | "json" | "toml" | "rs" | "md" | "pem" | "test"
+                )
+        })
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && path.file_name().is_none_or(|name| name != "advice.rs")
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::keys::OwnKeys;
 use crate::shared::{Shared, Stage};
 
 type Answer = Response<Full<Bytes>>;
@@ -27,6 +28,9 @@ const CONNECTIONS: usize = 128;
 
 /// How long a request's head may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the gateway's own keys may be kept by who has fetched them, at most.
+const PUBLISHED_FOR: Duration = Duration::from_secs(60);
 
 /// A bound admin listener.
 #[derive(Debug)]
@@ -115,17 +119,10 @@ fn answer(shared: &Shared, method: &Method, path: &str) -> Answer {
             HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
             shared.metrics().text(),
         ),
-        "/openid-connect/jwks" if get => match shared.app().keys().published() {
-            Some(set) => with_type(
-                StatusCode::OK,
-                HeaderValue::from_static("application/jwk-set+json"),
-                set.to_string(),
-            ),
-            None => not_found(),
-        },
+        "/openid-connect/jwks" if get => published(shared.app().keys()),
         "/openid-connect/jwks" if *method == Method::DELETE => match shared.app().keys().rotate() {
             Ok(()) => {
-                tracing::info!("the gateway's own keys were rotated");
+                tracing::info!("new keys of the gateway's own are published; they sign soon");
                 let mut answer = Response::new(Full::default());
                 *answer.status_mut() = StatusCode::NO_CONTENT;
                 answer
@@ -194,6 +191,23 @@ fn status(shared: &Shared) -> serde_json::Value {
             "routes": app.routes().len(),
         },
     })
+}
+
+/// The gateway's own keys; whoever keeps them has the next one before it signs.
+fn published(keys: &OwnKeys) -> Answer {
+    let Some(set) = keys.published() else {
+        return not_found();
+    };
+    let mut answer = with_type(
+        StatusCode::OK,
+        HeaderValue::from_static("application/jwk-set+json"),
+        set.to_string(),
+    );
+    let age = keys.overlap().min(PUBLISHED_FOR).as_secs();
+    if let Ok(control) = HeaderValue::try_from(format!("max-age={age}")) {
+        answer.headers_mut().insert(header::CACHE_CONTROL, control);
+    }
+    answer
 }
 
 fn not_found() -> Answer {

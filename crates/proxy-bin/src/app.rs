@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use http::header;
+use http::{HeaderMap, header};
+use oidc_core::Denial;
+use oidc_core::authorize::{Acl, Identity};
 
 use crate::authenticate::{
-    BrokerSettings, Brokers, BrokersError, Plugin, PluginError, ProofMemory,
+    BrokerSettings, Brokers, BrokersError, Caller, IDENTITY_HEADERS, Plugin, PluginError,
+    ProofMemory, write_identity,
 };
 use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
 use crate::forward::{Managed, Upstream, UpstreamError};
@@ -32,8 +35,12 @@ pub(crate) struct App {
 pub(crate) struct PreparedRoute {
     /// Its name.
     pub(crate) name: String,
-    /// The plugin that is in force.
+    /// The plugin `openid-connect` that is in force.
     pub(crate) plugin: Option<Arc<Plugin>>,
+    /// The plugin `acl` that is in force.
+    pub(crate) acl: Option<Arc<Acl>>,
+    /// The name of its service.
+    pub(crate) service: String,
     /// Where its requests go.
     pub(crate) upstream: Arc<Upstream>,
     /// Whether the matched prefix is removed.
@@ -48,6 +55,28 @@ pub(crate) struct PreparedRoute {
     pub(crate) metrics: RouteMetrics,
     /// Its paths, for those who read about it.
     pub(crate) paths: Vec<String>,
+}
+
+impl PreparedRoute {
+    /// Holds whoever a request is from to the list of groups, if there is one.
+    ///
+    /// # Errors
+    /// If the groups are not let through.
+    pub(crate) fn admit(&self, identity: Option<&Identity>) -> Result<(), Denial> {
+        self.acl.as_ref().map_or(Ok(()), |acl| acl.admit(identity))
+    }
+
+    /// Writes what its upstream is to be told of whom a request is from, after whatever a client
+    /// sent of it was removed.
+    pub(crate) fn tell(&self, caller: &Caller, headers: &mut HeaderMap) {
+        let identity = caller.identity();
+        if let Some(identity) = identity {
+            write_identity(identity, self.acl.as_deref(), headers);
+        }
+        if let (Some(plugin), Some(granted)) = (&self.plugin, caller.granted()) {
+            plugin.write_upstream(granted, identity, &self.service, headers);
+        }
+    }
 }
 
 /// A configuration that cannot run.
@@ -90,10 +119,16 @@ impl App {
         before: Option<&Self>,
     ) -> Result<Self, PrepareError> {
         let keys = match before {
-            Some(app) if app.keys.directory() == gateway.settings.state_dir => {
+            Some(app)
+                if app.keys.directory() == gateway.settings.state_dir
+                    && app.keys.overlap() == gateway.settings.keys_overlap =>
+            {
                 Arc::clone(&app.keys)
             }
-            _ => Arc::new(OwnKeys::in_directory(&gateway.settings.state_dir)),
+            _ => Arc::new(OwnKeys::in_directory(
+                &gateway.settings.state_dir,
+                gateway.settings.keys_overlap,
+            )),
         };
         let proofs = match before {
             Some(app) => Arc::clone(&app.proofs),
@@ -118,6 +153,8 @@ impl App {
             routes.push(PreparedRoute {
                 name: route.name.clone(),
                 plugin,
+                acl: route.acl.clone(),
+                service: route.service.name.clone(),
                 upstream: making.upstream(&route.service)?,
                 strip_path: route.strip_path,
                 preserve_host: route.preserve_host,
@@ -275,6 +312,7 @@ fn protect(routes: &mut [PreparedRoute]) {
         .filter_map(|route| route.plugin.as_ref())
         .flat_map(|plugin| plugin.written_upstream().cloned().collect::<Vec<_>>())
         .filter(|name| *name != header::AUTHORIZATION)
+        .chain(IDENTITY_HEADERS)
         .chain([REQUEST_ID])
         .collect();
     let handed_on: Vec<_> = routes

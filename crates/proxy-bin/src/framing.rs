@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::config::{Limits, Settings};
@@ -196,23 +196,47 @@ pub(crate) fn name_host(parts: &mut Parts) {
     }
 }
 
-/// Reads a body that may hold credentials, whole.
+/// A body that was looked at for credentials.
+pub(crate) enum Collected {
+    /// All of it.
+    Whole(Bytes),
+    /// What was read of one that is longer than what is looked through, and what is to come.
+    Longer(Bytes, Incoming),
+}
+
+/// Reads a body that may hold credentials: whole, or as far as it is looked through.
 pub(crate) async fn collect(
-    incoming: Incoming,
+    mut incoming: Incoming,
     parts: &Parts,
     settings: &Settings,
-) -> Result<Bytes, ForwardError> {
-    let most = u64::try_from(settings.limits.credential_body).unwrap_or(u64::MAX);
-    let most = settings.limits.body.map_or(most, |body| body.min(most));
-    if declared_length(&parts.headers).is_some_and(|length| length > most) {
-        return Err(ForwardError::BodyTooLarge);
+) -> Result<Collected, ForwardError> {
+    let most = settings.limits.credential_body;
+    let longer = |length| usize::try_from(length).map_or(true, |length| length > most);
+    if declared_length(&parts.headers).is_some_and(longer) {
+        return Ok(Collected::Longer(Bytes::new(), incoming));
     }
     let patience: Duration = settings.timeouts.credential_body;
-    let limited = Limited::new(incoming, usize::try_from(most).unwrap_or(usize::MAX));
-    match tokio::time::timeout(patience, limited.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ForwardError::BodyTooLarge),
-        Ok(Err(_)) => Err(ForwardError::BodyCut),
+    let reading = async {
+        let mut read = BytesMut::new();
+        while let Some(frame) = incoming.frame().await {
+            let Ok(data) = frame.map_err(|_| ForwardError::BodyCut)?.into_data() else {
+                continue;
+            };
+            read.extend_from_slice(&data);
+            let too_large = |bound| u64::try_from(read.len()).map_or(true, |read| read > bound);
+            if settings.limits.body.is_some_and(too_large) {
+                return Err(ForwardError::BodyTooLarge);
+            }
+            if read.len() > most {
+                return Ok((read.freeze(), false));
+            }
+        }
+        Ok((read.freeze(), true))
+    };
+    match tokio::time::timeout(patience, reading).await {
+        Ok(Ok((read, true))) => Ok(Collected::Whole(read)),
+        Ok(Ok((read, false))) => Ok(Collected::Longer(read, incoming)),
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(ForwardError::BodyTimeout),
     }
 }

@@ -1,22 +1,27 @@
-//! The gateway's own key pairs, for `private_key_jwt`: made once, kept where only it can read them,
-//! published as a JSON Web Key set. Serves the contract's section on configuration.
+//! The gateway's own key pairs, for `private_key_jwt`, for tokens of its own and for DPoP: made once,
+//! kept where only it can read them. All but that for DPoP are published as a JSON Web Key set. Serves the contract's section on configuration.
+
+mod files;
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::Secret;
 use oidc_core::client::AssertionSigner;
 use oidc_core::client::assertion::{AssertionClaims, SignError, SigningKey, client_assertion};
+use oidc_core::grant::DpopClient;
 use oidc_core::jose::Algorithm;
+use oidc_core::possession::DpopSigner;
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use tokio::time::Instant;
+
+use self::files::{Kept, KeyFiles, Which};
 
 /// Keys that cannot be kept or used.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,12 @@ pub enum KeysError {
     /// A file can be read by others than its owner.
     #[error("{0} can be read by others: chmod 600 it, and rotate the key if somebody may have")]
     Readable(PathBuf),
+    /// A file belongs to somebody else.
+    #[error(
+        "{0} belongs to another user: chown it to the one that the gateway runs as, and rotate the \
+         key if somebody else may have it"
+    )]
+    Foreign(PathBuf),
     /// A file holds no key for its algorithm.
     #[error("{path} holds no private key for {algorithm}: remove it, and a new one is made")]
     Malformed {
@@ -53,11 +64,16 @@ pub enum KeysError {
 
 /// The gateway's own key pairs, one for each algorithm in use.
 ///
-/// A rotation makes a new key, signs with it from then on, and goes on publishing the old one, so
-/// that assertions in flight are still verified.
+/// Providers keep a client's keys for a while. A rotation therefore publishes a new key at once and
+/// signs with it only when the overlap is over; the old one stays published, so that assertions in
+/// flight are still verified.
 #[derive(Debug)]
 pub(crate) struct OwnKeys {
-    directory: PathBuf,
+    files: KeyFiles,
+    /// The key that tokens are bound to is another: who has the one has not the other.
+    dpop_files: KeyFiles,
+    dpop: Mutex<Option<Arc<DpopClient>>>,
+    overlap: Duration,
     pairs: Mutex<BTreeMap<&'static str, Arc<Pair>>>,
 }
 
@@ -70,15 +86,47 @@ struct Pair {
 #[derive(Debug)]
 struct Keys {
     current: Arc<SigningKey>,
+    next: Option<Next>,
     previous: Option<Arc<SigningKey>>,
 }
 
+/// A key that is published already.
+#[derive(Debug)]
+struct Next {
+    key: Arc<SigningKey>,
+    /// When it begins to sign.
+    from: Instant,
+}
+
+impl Keys {
+    /// The key that signs now.
+    fn signing(&self) -> &Arc<SigningKey> {
+        match &self.next {
+            Some(next) if next.from <= Instant::now() => &next.key,
+            _ => &self.current,
+        }
+    }
+
+    /// All that a provider may meet, the newest first.
+    fn published(&self) -> impl Iterator<Item = &SigningKey> {
+        let next = self.next.as_ref().map(|next| &next.key);
+        [next, Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|key| &**key)
+    }
+}
+
 impl OwnKeys {
-    /// Keys in this directory, which is made if it is missing once a key is needed.
+    /// Keys in this directory, which is made if it is missing once a key is needed. A new key is
+    /// published for as long as `overlap` before it signs.
     #[must_use]
-    pub(crate) fn in_directory(directory: &Path) -> Self {
+    pub(crate) fn in_directory(directory: &Path, overlap: Duration) -> Self {
         Self {
-            directory: directory.to_owned(),
+            files: KeyFiles::in_directory(directory, "client"),
+            dpop_files: KeyFiles::in_directory(directory, "dpop"),
+            dpop: Mutex::new(None),
+            overlap,
             pairs: Mutex::new(BTreeMap::new()),
         }
     }
@@ -86,7 +134,13 @@ impl OwnKeys {
     /// The directory that the keys are kept in.
     #[must_use]
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        self.files.directory()
+    }
+
+    /// How long a new key is published before it signs.
+    #[must_use]
+    pub(crate) const fn overlap(&self) -> Duration {
+        self.overlap
     }
 
     /// A signer by this algorithm; its key is read, or made if there is none.
@@ -97,22 +151,48 @@ impl OwnKeys {
         &self,
         algorithm: Algorithm,
     ) -> Result<Arc<dyn AssertionSigner>, KeysError> {
+        let pair = self.pair(algorithm)?;
+        Ok(pair)
+    }
+
+    /// A signer of tokens by this algorithm, with the same key.
+    ///
+    /// # Errors
+    /// If the key cannot be read, made or kept.
+    pub(crate) fn token_signer(&self, algorithm: Algorithm) -> Result<TokenSigner, KeysError> {
+        self.pair(algorithm).map(TokenSigner)
+    }
+
+    /// The key whose possession is proven to providers. It is one for all of them and for good:
+    /// refresh tokens of public clients are bound to it.
+    ///
+    /// # Errors
+    /// If the key cannot be read, made or kept.
+    pub(crate) fn dpop_client(&self) -> Result<Arc<DpopClient>, KeysError> {
+        const ALGORITHM: Algorithm = Algorithm::Es256;
+        let mut dpop = self.dpop.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*dpop {
+            return Ok(Arc::clone(client));
+        }
+        self.dpop_files.prepare()?;
+        let key = match self.dpop_files.read(ALGORITHM, Which::Current)? {
+            Some(kept) => kept.key,
+            None => self.make(&self.dpop_files, ALGORITHM, Which::Current)?.key,
+        };
+        let signer = DpopSigner::new(key, ALGORITHM).map_err(make(ALGORITHM))?;
+        let client = Arc::new(DpopClient::new(signer));
+        *dpop = Some(Arc::clone(&client));
+        Ok(client)
+    }
+
+    fn pair(&self, algorithm: Algorithm) -> Result<Arc<Pair>, KeysError> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pair) = pairs.get(algorithm.name()) {
-            return Ok(Arc::clone(pair) as Arc<dyn AssertionSigner>);
+            return Ok(Arc::clone(pair));
         }
-        prepare_directory(&self.directory)?;
-        let current = match self.read(algorithm, CURRENT)? {
-            Some(key) => key,
-            None => self.make(algorithm)?,
-        };
-        let keys = Keys {
-            current: Arc::new(current),
-            previous: self.read(algorithm, PREVIOUS)?.map(Arc::new),
-        };
         let pair = Arc::new(Pair {
             algorithm,
-            keys: ArcSwap::from_pointee(keys),
+            keys: ArcSwap::from_pointee(self.load(algorithm)?),
         });
         pairs.insert(algorithm.name(), Arc::clone(&pair));
         Ok(pair)
@@ -123,8 +203,9 @@ impl OwnKeys {
     /// # Errors
     /// If there is one that cannot be read or used.
     pub(crate) fn check(&self, algorithm: Algorithm) -> Result<(), KeysError> {
-        self.read(algorithm, CURRENT)?;
-        self.read(algorithm, PREVIOUS)?;
+        for which in [Which::Current, Which::Next, Which::Previous] {
+            self.files.read(algorithm, which)?;
+        }
         Ok(())
     }
 
@@ -136,9 +217,7 @@ impl OwnKeys {
             .values()
             .flat_map(|pair| {
                 let keys = pair.keys.load();
-                [Some(&keys.current), keys.previous.as_ref()]
-                    .into_iter()
-                    .flatten()
+                keys.published()
                     .filter_map(|key| key.public_jwk(pair.algorithm))
                     .collect::<Vec<_>>()
             })
@@ -146,148 +225,120 @@ impl OwnKeys {
         (!keys.is_empty()).then(|| json!({ "keys": keys }))
     }
 
-    /// Makes new keys for all algorithms in use; the old ones stay published.
+    /// Publishes a new key for each algorithm in use, which signs when the overlap is over. Where
+    /// one is published and does not sign yet, it is left at that: nobody has used it.
     ///
     /// # Errors
-    /// If a key cannot be made or kept; what was there goes on being used.
+    /// If a key cannot be read, made or kept; what was there goes on being used.
     pub(crate) fn rotate(&self) -> Result<(), KeysError> {
         let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         for pair in pairs.values() {
-            let old = Arc::clone(&pair.keys.load().current);
-            let text = encode(&old, pair.algorithm)?;
-            self.write(&self.path(pair.algorithm, PREVIOUS), &text, true)?;
-            let new = SigningKey::generate(pair.algorithm).map_err(make(pair.algorithm))?;
-            let text = encode(&new, pair.algorithm)?;
-            self.write(&self.path(pair.algorithm, CURRENT), &text, true)?;
-            pair.keys.store(Arc::new(Keys {
-                current: Arc::new(new),
-                previous: Some(old),
-            }));
+            // What another process with the same directory has done counts as well.
+            let mut keys = self.load(pair.algorithm)?;
+            let known = pair.keys.load();
+            let removed = keys
+                .published()
+                .all(|key| known.published().all(|before| before.kid() != key.kid()));
+            if keys.next.is_none() && !removed {
+                keys.next = Some(self.next(pair.algorithm)?);
+            }
+            pair.keys.store(Arc::new(keys));
         }
         Ok(())
     }
 
-    /// Makes a key and keeps it; if another process was faster, its key is taken.
-    fn make(&self, algorithm: Algorithm) -> Result<SigningKey, KeysError> {
-        let key = SigningKey::generate(algorithm).map_err(make(algorithm))?;
-        let path = self.path(algorithm, CURRENT);
-        if self.write(&path, &encode(&key, algorithm)?, false)? {
-            return Ok(key);
-        }
-        self.read(algorithm, CURRENT)?
-            .ok_or(KeysError::Malformed { path, algorithm })
-    }
-
-    fn path(&self, algorithm: Algorithm, which: &str) -> PathBuf {
-        self.directory
-            .join(format!("client-{}{which}.pem", algorithm.name()))
-    }
-
-    fn read(&self, algorithm: Algorithm, which: &str) -> Result<Option<SigningKey>, KeysError> {
-        let path = self.path(algorithm, which);
-        let failed = |source| KeysError::File {
-            path: path.clone(),
-            source,
-        };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(KeysError::Readable(path));
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.read_to_string(&mut text).map_err(failed)?;
-        match decode(&text).map(|der| SigningKey::from_pkcs8(&der, algorithm)) {
-            Some(Ok(key)) => Ok(Some(key)),
-            _ => Err(KeysError::Malformed { path, algorithm }),
-        }
-    }
-
-    /// Writes whole files or nothing; without `replace`, a file that is there stays, and `false`
-    /// is the answer.
-    fn write(&self, path: &Path, text: &str, replace: bool) -> Result<bool, KeysError> {
-        let failed = |source| KeysError::File {
-            path: path.to_owned(),
-            source,
-        };
-        let draft = path.with_extension(format!("{}.tmp", std::process::id()));
-        // Left over by a process of the same id that was killed half-way.
-        let _ = std::fs::remove_file(&draft);
-        let written = (|| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&draft)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            if replace {
-                std::fs::rename(&draft, path)?;
-                return Ok(true);
+    /// Reads an algorithm's keys, and makes one if there is none. A next key whose time has come is
+    /// the current one from then on.
+    fn load(&self, algorithm: Algorithm) -> Result<Keys, KeysError> {
+        self.files.prepare()?;
+        let read = |which| self.files.read(algorithm, which);
+        if let Some(next) = read(Which::Next)? {
+            let old = read(Which::Current)?;
+            if old.is_none() || next.age >= self.overlap {
+                // In this order, a process that is killed in between leaves what can be read.
+                if let Some(old) = old.filter(|old| old.key.kid() != next.key.kid()) {
+                    self.files.replace(algorithm, Which::Previous, &old.key)?;
+                }
+                self.files.promote(algorithm)?;
             }
-            // A link, unlike a rename, does not replace what another process has put there.
-            let linked = match std::fs::hard_link(&draft, path) {
-                Ok(()) => true,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-                Err(error) => return Err(error),
-            };
-            std::fs::remove_file(&draft)?;
-            Ok(linked)
-        })();
-        written.map_err(|error| {
-            let _ = std::fs::remove_file(&draft);
-            failed(error)
+        }
+        let current = match read(Which::Current)? {
+            Some(kept) => kept.key,
+            None => self.make(&self.files, algorithm, Which::Current)?.key,
+        };
+        let next = read(Which::Next)?.map(|kept| self.waiting(kept));
+        let previous = read(Which::Previous)?
+            .map(|kept| Arc::new(kept.key))
+            .filter(|key| key.kid() != current.kid());
+        Ok(Keys {
+            current: Arc::new(current),
+            next,
+            previous,
         })
     }
-}
 
-const CURRENT: &str = "";
-const PREVIOUS: &str = ".previous";
+    fn next(&self, algorithm: Algorithm) -> Result<Next, KeysError> {
+        self.make(&self.files, algorithm, Which::Next)
+            .map(|kept| self.waiting(kept))
+    }
+
+    fn waiting(&self, kept: Kept) -> Next {
+        Next {
+            key: Arc::new(kept.key),
+            from: Instant::now() + self.overlap.saturating_sub(kept.age),
+        }
+    }
+
+    /// Makes a key and keeps it; if another process was faster, its key is taken.
+    fn make(
+        &self,
+        files: &KeyFiles,
+        algorithm: Algorithm,
+        which: Which,
+    ) -> Result<Kept, KeysError> {
+        let key = SigningKey::generate(algorithm).map_err(make(algorithm))?;
+        if files.add(algorithm, which, &key)? {
+            return Ok(Kept {
+                key,
+                age: Duration::ZERO,
+            });
+        }
+        files
+            .read(algorithm, which)?
+            .ok_or_else(|| KeysError::Malformed {
+                path: files.path(algorithm, which),
+                algorithm,
+            })
+    }
+}
 
 fn make(algorithm: Algorithm) -> impl Fn(SignError) -> KeysError {
     move |source| KeysError::Make { algorithm, source }
 }
 
-fn prepare_directory(path: &Path) -> Result<(), KeysError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| KeysError::File {
-            path: path.to_owned(),
-            source,
-        })
-}
+/// Signs tokens of the gateway's own.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenSigner(Arc<Pair>);
 
-/// PEM (RFC 7468).
-fn encode(key: &SigningKey, algorithm: Algorithm) -> Result<Zeroizing<String>, KeysError> {
-    let der = key.to_pkcs8().map_err(make(algorithm))?;
-    let base64 = Zeroizing::new(STANDARD.encode(&*der));
-    let mut text = Zeroizing::new(String::from("-----BEGIN PRIVATE KEY-----\n"));
-    for (place, digit) in base64.chars().enumerate() {
-        if place > 0 && place % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(digit);
+impl TokenSigner {
+    /// A token with these claims (RFC 7515 §3.1).
+    ///
+    /// # Errors
+    /// If the key does not sign.
+    pub(crate) fn sign(&self, claims: &Value) -> Result<Secret, SignError> {
+        let key = Arc::clone(self.0.keys.load().signing());
+        let algorithm = self.0.algorithm;
+        let header = json!({"alg": algorithm.name(), "kid": key.kid(), "typ": "JWT"});
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let input = format!("{}.{}", encode(&header), encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(key.sign(algorithm, input.as_bytes())?);
+        Ok(Secret::new(format!("{input}.{signature}")))
     }
-    text.push_str("\n-----END PRIVATE KEY-----\n");
-    Ok(text)
-}
-
-fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let inner = text
-        .trim()
-        .strip_prefix("-----BEGIN PRIVATE KEY-----")?
-        .strip_suffix("-----END PRIVATE KEY-----")?;
-    let digits: Zeroizing<String> = Zeroizing::new(inner.split_whitespace().collect());
-    STANDARD.decode(&*digits).ok().map(Zeroizing::new)
 }
 
 impl AssertionSigner for Pair {
     fn sign(&self, claims: &AssertionClaims<'_>) -> Result<Secret, SignError> {
-        client_assertion(claims, &self.keys.load().current, self.algorithm)
+        client_assertion(claims, self.keys.load().signing(), self.algorithm)
     }
 
     fn method(&self) -> &'static str {
@@ -296,76 +347,4 @@ impl AssertionSigner for Pair {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kids(keys: &OwnKeys) -> Vec<String> {
-        let set = keys.published().expect("a key");
-        let keys = set["keys"].as_array().expect("a list").clone();
-        keys.iter()
-            .map(|key| key["kid"].as_str().expect("a kid").to_owned())
-            .collect()
-    }
-
-    #[test]
-    fn a_key_is_made_once_and_found_again() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let state = directory.path().join("state");
-        let first = OwnKeys::in_directory(&state);
-        assert!(first.published().is_none(), "nothing is in use yet");
-        first.signer(Algorithm::Es256).expect("a signer");
-        let second = OwnKeys::in_directory(&state);
-        second.signer(Algorithm::Es256).expect("a signer");
-        assert_eq!(kids(&first), kids(&second));
-        let mode =
-            |path: &Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
-        assert_eq!(mode(&state), 0o700);
-        assert_eq!(mode(&state.join("client-ES256.pem")), 0o600);
-    }
-
-    #[test]
-    fn no_private_member_is_published() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let keys = OwnKeys::in_directory(directory.path());
-        for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
-            keys.signer(algorithm).expect("a signer");
-        }
-        let set = keys.published().expect("keys");
-        for key in set["keys"].as_array().expect("a list") {
-            for member in ["d", "p", "q", "dp", "dq", "qi", "k"] {
-                assert!(key.get(member).is_none(), "{member} of {key}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_rotation_keeps_the_old_key_published_and_survives_a_restart() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let keys = OwnKeys::in_directory(directory.path());
-        keys.signer(Algorithm::EdDsa).expect("a signer");
-        let before = kids(&keys);
-        keys.rotate().expect("rotated");
-        let after = kids(&keys);
-        assert_eq!(after.len(), 2);
-        assert_ne!(after[0], before[0]);
-        assert_eq!(after[1], before[0]);
-        let again = OwnKeys::in_directory(directory.path());
-        again.signer(Algorithm::EdDsa).expect("a signer");
-        assert_eq!(kids(&again), after);
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_is_refused() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("client-ES256.pem");
-        OwnKeys::in_directory(directory.path())
-            .signer(Algorithm::Es256)
-            .expect("a signer");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("changed");
-        let error = OwnKeys::in_directory(directory.path())
-            .signer(Algorithm::Es256)
-            .map(|_| ())
-            .expect_err("refused");
-        assert!(matches!(error, KeysError::Readable(_)), "{error}");
-    }
-}
+mod tests;

@@ -11,14 +11,14 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use oidc_core::grant::Granted;
 use oidc_core::{CredentialKind, Denial, Fault, Reason, UnixTime};
-use token_extractors::Malformed;
+use token_extractors::{Found, Malformed};
 
 use crate::app::{App, PreparedRoute, Unrouted};
-use crate::authenticate::{DPOP_NONCE, Plugin};
+use crate::authenticate::{Caller, DPOP_NONCE, Evidence, Plugin};
 use crate::forward::{
     Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
 };
-use crate::framing::{self, BadRequest};
+use crate::framing::{self, BadRequest, Collected};
 use crate::listen::Connection;
 use crate::respond::{self, REQUEST_ID};
 use crate::routes::{Asked, BadTarget, Matched, normalise, upstream_path};
@@ -119,8 +119,9 @@ impl<'a> Exchange<'a> {
         let on_upgrade = parts.extensions.remove::<OnUpgrade>();
         parts.extensions.clear();
         let client_version = parts.version;
-        let (granted, body) = self.authenticate(route, &mut parts, incoming).await?;
-        let upgrade = self.rewrite(route, &matched, &path, &mut parts, granted.as_deref());
+        let (caller, body) = self.authenticate(route, &mut parts, incoming).await?;
+        let granted = caller.granted();
+        let upgrade = self.rewrite(route, &matched, &path, &mut parts, &caller);
         parts.uri = framing::with_path(&target, parts.uri.query())
             .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
         parts.version = Version::HTTP_11;
@@ -132,7 +133,7 @@ impl<'a> Exchange<'a> {
             .map_err(|error| {
                 tracing::debug!(request_id = %self.story.id, %error, "not forwarded");
                 let mut refusal = Refusal::new(error.code(), error.status());
-                if let (Some(plugin), Some(granted)) = (&route.plugin, &granted) {
+                if let (Some(plugin), Some(granted)) = (&route.plugin, granted) {
                     plugin.write_newest(granted, refusal.response.headers_mut());
                 }
                 refusal
@@ -154,7 +155,7 @@ impl<'a> Exchange<'a> {
         {
             headers.insert(header::TRAILER, trailer);
         }
-        if let (Some(plugin), Some(granted)) = (&route.plugin, &granted) {
+        if let (Some(plugin), Some(granted)) = (&route.plugin, granted) {
             plugin.write_downstream(granted, headers);
         }
         Ok(response)
@@ -263,12 +264,15 @@ impl<'a> Exchange<'a> {
         route: &PreparedRoute,
         parts: &mut Parts,
         incoming: Incoming,
-    ) -> Outcome<(Option<Arc<Granted>>, RequestBody)> {
+    ) -> Outcome<(Caller, RequestBody)> {
         let settings = self.app.settings();
         let body_limit = settings.limits.body;
         let Some(plugin) = &route.plugin else {
+            route
+                .admit(None)
+                .map_err(|denial| self.denied(&denial, respond::not_admitted()))?;
             let body = RequestBody::flowing(incoming, body_limit, &route.managed);
-            return Ok((None, body));
+            return Ok((Caller::unasked(), body));
         };
         let extractor = plugin.extractor();
         let https = self.connection.hop().is_https(&parts.headers);
@@ -276,20 +280,24 @@ impl<'a> Exchange<'a> {
         let format = extractor
             .needs_body(&parts.headers)
             .filter(|_| !hyper::body::Body::is_end_stream(&incoming));
+        let refuse = |error: ForwardError| Refusal::new(error.code(), error.status());
         let (mut whole, mut flowing) = (None, None);
         match format {
-            Some(format) => {
-                let bytes = framing::collect(incoming, parts, settings)
-                    .await
-                    .map_err(|error| Refusal::new(error.code(), error.status()))?;
-                whole = Some((format, bytes));
-            }
-            None => flowing = Some(incoming),
+            Some(format) => match framing::collect(incoming, parts, settings).await {
+                Ok(Collected::Whole(bytes)) => whole = Some((format, bytes)),
+                Ok(Collected::Longer(begun, rest)) => flowing = Some((begun, rest)),
+                Err(error) => return Err(refuse(error)),
+            },
+            None => flowing = Some((Bytes::new(), incoming)),
         }
         let read = whole.as_ref().map(|(format, bytes)| (*format, &bytes[..]));
         let extraction = extractor
             .extract(parts, read)
             .map_err(|malformed| self.deny(plugin.refusals(), &malformed_denial(malformed)))?;
+        // A body that is too long to look through may hold what was not found elsewhere.
+        if format.is_some() && whole.is_none() && extraction.found.is_none() {
+            return Err(refuse(ForwardError::BodyTooLarge));
+        }
         let edits = extraction.edits;
         edits.apply_to_headers(&mut parts.headers);
         if let Some(query) = parts.uri.query().and_then(|query| edits.query(query)) {
@@ -304,36 +312,74 @@ impl<'a> Exchange<'a> {
                     .insert(header::CONTENT_LENGTH, bytes.len().into());
                 RequestBody::whole(bytes)
             }
-            (None, Some(incoming)) => RequestBody::flowing(incoming, body_limit, &route.managed),
+            (None, Some((begun, rest))) => {
+                RequestBody::begun(begun, rest, body_limit, &route.managed)
+            }
             (None, None) => RequestBody::empty(),
         };
         if plugin.lets_through(&parts.method) {
-            return Ok((None, body));
+            return Ok((Caller::unasked(), body));
         }
-        let Some(found) = extraction.found else {
-            let denial = Denial::new(Reason::CredentialMissing);
-            return Err(self.deny(plugin.refusals(), &denial));
+        let client_arg = extraction.client_arg.as_deref();
+        let caller = self
+            .caller(plugin, extraction.found, client_arg, &evidence)
+            .await?;
+        route
+            .admit(caller.identity())
+            .map_err(|denial| match caller.granted() {
+                Some(granted) => self.deny_owner(plugin, &denial, granted),
+                None => self.deny(plugin.refusals(), &denial),
+            })?;
+        Ok((caller, body))
+    }
+
+    /// Whom a request is from: by its credential, or nobody, where nobody may come.
+    async fn caller(
+        &mut self,
+        plugin: &Plugin,
+        found: Option<Found<'_>>,
+        client_arg: Option<&str>,
+        evidence: &Evidence,
+    ) -> Outcome<Caller> {
+        let by_dpop = found.as_ref().is_some_and(|found| found.by_dpop);
+        let traded = match found {
+            None => Err(Denial::new(Reason::CredentialMissing)),
+            Some(found) => {
+                self.story.kind = Some(found.credential.kind());
+                plugin.authenticate(found.credential, client_arg).await
+            }
         };
-        self.story.kind = Some(found.credential.kind());
-        let by_dpop = found.by_dpop;
-        let granted = plugin
-            .authenticate(found.credential, extraction.client_arg.as_deref())
-            .await
-            .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
-        plugin
-            .possession()
-            .prove(&granted, by_dpop, &evidence, now())
-            .map_err(|denial| self.unproven(plugin, &denial))?;
-        let granted = plugin
-            .complete(granted)
-            .await
-            .map_err(|denial| self.deny(plugin.refusals(), &denial))?;
-        plugin.permit(&granted).map_err(|denial| {
-            let mut refusal = self.deny(plugin.refusals(), &denial);
-            plugin.write_newest(&granted, refusal.response.headers_mut());
-            refusal
-        })?;
-        Ok((Some(granted), body))
+        let refused = |denial: Denial| match plugin.anonymous(&denial) {
+            Some(identity) => Ok(Caller::anonymous(identity)),
+            None => Err(denial),
+        };
+        let traded = match traded {
+            Ok(traded) => traded,
+            Err(denial) => {
+                return refused(denial).map_err(|denial| self.deny(plugin.refusals(), &denial));
+            }
+        };
+        let proven = plugin.possession().prove(&traded, by_dpop, evidence, now());
+        if let Err(denial) = proven {
+            return refused(denial).map_err(|denial| self.unproven(plugin, &denial));
+        }
+        let granted = match plugin.complete(Arc::clone(&traded)).await {
+            Ok(granted) => granted,
+            Err(denial) => {
+                return refused(denial).map_err(|denial| self.deny_owner(plugin, &denial, &traded));
+            }
+        };
+        match plugin.permit(&granted) {
+            Ok(identity) => Ok(Caller::authenticated(granted, identity)),
+            Err(denial) => Err(self.deny_owner(plugin, &denial, &granted)),
+        }
+    }
+
+    /// Refuses somebody whose credential was taken, and who may own a newer one by now.
+    fn deny_owner(&mut self, plugin: &Plugin, denial: &Denial, granted: &Granted) -> Box<Refusal> {
+        let mut refusal = self.deny(plugin.refusals(), denial);
+        plugin.write_newest(granted, refusal.response.headers_mut());
+        refusal
     }
 
     /// A refusal for want of a proof; it may bring the nonce that the next proof needs.
@@ -346,10 +392,14 @@ impl<'a> Exchange<'a> {
     }
 
     fn deny(&mut self, refusals: &respond::Refusals, denial: &Denial) -> Box<Refusal> {
+        self.denied(denial, refusals.answer(denial))
+    }
+
+    fn denied(&mut self, denial: &Denial, response: Response<Body>) -> Box<Refusal> {
         self.story.denial = Some(denial.clone());
         Box::new(Refusal {
             reason: denial.reason().code(),
-            response: refusals.answer(denial),
+            response,
         })
     }
 
@@ -360,7 +410,7 @@ impl<'a> Exchange<'a> {
         matched: &Matched,
         path: &str,
         parts: &mut Parts,
-        granted: Option<&Granted>,
+        caller: &Caller,
     ) -> Option<Upgrade> {
         let kept = remove_hop_by_hop(&mut parts.headers);
         route.managed.remove_from(&mut parts.headers);
@@ -405,9 +455,7 @@ impl<'a> Exchange<'a> {
         if let Some(trailer) = kept.trailer {
             headers.insert(header::TRAILER, trailer);
         }
-        if let (Some(plugin), Some(granted)) = (&route.plugin, granted) {
-            plugin.write_upstream(granted, headers);
-        }
+        route.tell(caller, headers);
         upgrade
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
-use oidc_core::{Challenge, Denial, Fault};
+use oidc_core::{Challenge, Denial, Fault, Reason};
 use serde_json::json;
 
 use crate::forward::Body;
@@ -17,6 +17,15 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 #[must_use]
 pub(crate) fn message(status: StatusCode, message: &str) -> Response<Body> {
     with_json(status, json!({ "message": message }).to_string())
+}
+
+/// What the plugin `acl` of Kong says.
+const NOT_ADMITTED: &str = "You cannot consume this service";
+
+/// The answer to a request whose groups are not let through, where no plugin has words of its own.
+#[must_use]
+pub(crate) fn not_admitted() -> Response<Body> {
+    message(StatusCode::FORBIDDEN, NOT_ADMITTED)
 }
 
 /// The words that go with a status, where nobody configured others.
@@ -127,10 +136,11 @@ impl Refusals {
     pub(crate) fn answer(&self, denial: &Denial) -> Response<Body> {
         let reason = denial.reason();
         let status = reason.status();
-        let words = match status {
-            StatusCode::UNAUTHORIZED => &self.unauthorized,
-            StatusCode::FORBIDDEN => &self.forbidden,
-            status => words(status),
+        let words = match (reason, status) {
+            (Reason::GroupNotAllowed, _) => NOT_ADMITTED,
+            (_, StatusCode::UNAUTHORIZED) => &self.unauthorized,
+            (_, StatusCode::FORBIDDEN) => &self.forbidden,
+            (_, status) => words(status),
         };
         // Only the caller's own mistakes are the caller's business.
         let mut response = if self.display_errors && reason.fault() == Fault::Caller {
@@ -195,7 +205,6 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 mod tests {
     use super::*;
     use http_body_util::BodyExt as _;
-    use oidc_core::Reason;
 
     async fn shown(response: Response<Body>) -> String {
         let (parts, body) = response.into_parts();
@@ -238,6 +247,10 @@ mod tests {
             (
                 Reason::ScopeMissing,
                 r#"403 | Bearer realm="idp.test", error="insufficient_scope" | - | {"message":"Forbidden"}"#,
+            ),
+            (
+                Reason::GroupNotAllowed,
+                r#"403 | - | - | {"message":"You cannot consume this service"}"#,
             ),
             (
                 Reason::ClientRefused,

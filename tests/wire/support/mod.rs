@@ -4,11 +4,13 @@
 mod certificates;
 mod raw;
 mod site;
+mod spellings;
 mod upstream;
 
 pub(crate) use certificates::{Authority, Identity, tls_client, tls_stream};
 pub(crate) use raw::{Raw, Reply};
 pub(crate) use site::{JOHN, Site, three_routes};
+pub(crate) use spellings::spellings;
 pub(crate) use upstream::RawUpstream;
 
 /// Waits until a condition holds.

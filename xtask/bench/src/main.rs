@@ -1,6 +1,7 @@
 //! The parts that a measurement of the gateway needs beside the gateway; all on loopback.
 #![forbid(unsafe_code)]
 
+mod flood;
 mod load;
 mod proxy;
 mod upstream;
@@ -31,13 +32,15 @@ enum Command {
     },
     /// Sends requests over connections that are kept, one after another on each.
     Load(load::Load),
+    /// Sends access tokens of keys that nobody has.
+    Flood(flood::Flood),
 }
 
 fn main() -> Result<()> {
     let command = Command::parse();
     let mut runtime = match command {
         // One thread: what is measured needs the other core.
-        Command::Load(_) | Command::Upstream { .. } => {
+        Command::Load(_) | Command::Flood(_) | Command::Upstream { .. } => {
             tokio::runtime::Builder::new_current_thread()
         }
         Command::Proxy { .. } => tokio::runtime::Builder::new_multi_thread(),
@@ -51,6 +54,11 @@ fn main() -> Result<()> {
         Command::Load(load) => {
             loopback(load.target)?;
             println!("{}", runtime.block_on(load.run())?);
+            Ok(())
+        }
+        Command::Flood(flood) => {
+            loopback(flood.target)?;
+            println!("{}", runtime.block_on(flood.run())?);
             Ok(())
         }
     }

@@ -52,6 +52,8 @@ struct Target {
     address: SocketAddr,
     path: &'static str,
     header: Option<String>,
+    /// A token whose twins of unknown keys flood the same path meanwhile.
+    flood: Option<String>,
     /// The process whose processor time counts.
     process: u32,
 }
@@ -107,6 +109,7 @@ impl Bench {
             .log_in(USER, PASSWORD, ClientLogin::service())
             .await?;
 
+        let bearer = format!("Authorization: Bearer {}", tokens.access_token);
         let id = |child: &Child| child.id().context("it ended");
         let gateway_id = gateway.id().context("the gateway ended")?;
         let through_the_gateway = |name, path, header| Target {
@@ -114,6 +117,7 @@ impl Bench {
             address: listen,
             path,
             header,
+            flood: None,
             process: gateway_id,
         };
         let targets = [
@@ -122,6 +126,7 @@ impl Bench {
                 address: upstream,
                 path: "/",
                 header: None,
+                flood: None,
                 process: id(&upstream_process)?,
             },
             Target {
@@ -129,6 +134,7 @@ impl Bench {
                 address: proxy,
                 path: "/",
                 header: None,
+                flood: None,
                 process: id(&proxy_process)?,
             },
             through_the_gateway("gateway, no plugin", "/plain", None),
@@ -142,6 +148,20 @@ impl Bench {
                 "/refresh",
                 Some(format!("Refresh-Token: {}", tokens.refresh())),
             ),
+            through_the_gateway("gateway, bearer token", "/bearer", Some(bearer.clone())),
+            through_the_gateway(
+                "gateway, bearer token, verified each time",
+                "/verified",
+                Some(bearer.clone()),
+            ),
+            Target {
+                flood: Some(tokens.access_token.clone()),
+                ..through_the_gateway(
+                    "gateway, bearer token, beside 500 unknown keys a second",
+                    "/bearer",
+                    Some(bearer),
+                )
+            },
         ];
         let mut scenarios: Vec<_> = targets
             .iter()
@@ -181,9 +201,30 @@ impl Bench {
         if let Some(header) = &target.header {
             load.args(["--header", header]);
         }
+        let flood = target.flood.as_ref().map(|token| {
+            let mut flood = Command::from(program(parts));
+            flood
+                .args(["flood", "--target", &target.address.to_string()])
+                .args(["--path", target.path, "--token", token])
+                .args(["--seconds", &self.seconds.to_string()])
+                .kill_on_drop(true);
+            flood.output()
+        });
+        let flood = flood.map(tokio::spawn);
         let before = cpu_us(target.process)?;
         let output = load.output().await?;
         let after = cpu_us(target.process)?;
+        if let Some(flood) = flood {
+            let flooded = flood.await??;
+            ensure!(
+                flooded.status.success(),
+                "the flood was not refused: {}",
+                String::from_utf8_lossy(&flooded.stderr)
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+            );
+        }
         // The command line has a token in it, and is not shown.
         ensure!(
             output.status.success(),
@@ -275,19 +316,24 @@ fn configuration(
             "  - name: {name}\n    url: http://{upstream}\n    routes: [{{name: {name}, paths: [/{name}]}}]\n{plugin}"
         )
     };
-    let plugin = |methods: &str| {
+    let plugin = |methods: &str, more: &str| {
         format!(
             "    plugins:\n      - name: openid-connect\n        config:\n          issuer: {issuer}\n          \
              client_id: [service]\n          client_secret: [{}]\n          client_auth: [client_secret_basic]\n          \
-             auth_methods: [{methods}]\n          refresh_token_param_type: [header]\n          refresh_token_param_name: refresh_token\n",
+             auth_methods: [{methods}]\n          refresh_token_param_type: [header]\n          refresh_token_param_name: refresh_token\n{more}",
             SERVICE_SECRET
         )
     };
     format!(
-        "gateway:\n  listen: [\"{listen}\"]\n  admin_listen: \"{admin}\"\n  log: {{level: warn}}\nservices:\n{}{}{}",
+        "gateway:\n  listen: [\"{listen}\"]\n  admin_listen: \"{admin}\"\n  log: {{level: warn}}\nservices:\n{}{}{}{}{}",
         service("plain", ""),
-        service("password", &plugin("password")),
-        service("refresh", &plugin("refresh_token")),
+        service("password", &plugin("password", "")),
+        service("refresh", &plugin("refresh_token", "")),
+        service("bearer", &plugin("bearer", "")),
+        service(
+            "verified",
+            &plugin("bearer", "          cache_tokens: false\n")
+        ),
     )
 }
 

@@ -6,8 +6,9 @@ use super::flight;
 use super::inquiry;
 use super::keys::AwaitKeys;
 use super::received::Received;
+use super::reply::{ProviderReply, Unavailable, wants_nonce};
 use super::request::{Moment, ProviderRequest};
-use super::response::{self, ProviderReply, Unavailable};
+use super::response;
 use super::{Grant, Step};
 use crate::client::Client;
 use crate::provider::ProviderMetadata;
@@ -49,8 +50,8 @@ impl AwaitReply {
             }
         };
         if let Some(dpop) = &self.grant.policy.dpop {
-            let new = dpop.heard(reply.dpop_nonce.as_deref());
-            let wanted = response::wants_nonce(&reply, self.request.endpoint());
+            let new = dpop.heard(self.request.url(), reply.dpop_nonce.as_deref());
+            let wanted = wants_nonce(&reply, self.request.endpoint());
             if wanted && new && !self.asked_again {
                 return self.again(now);
             }

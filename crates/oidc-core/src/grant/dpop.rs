@@ -1,21 +1,25 @@
 //! The gateway as a client that proves possession of a key of its own: RFC 9449 §5, §7 and §8.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use url::Url;
 
 use super::request::Moment;
 use crate::client::assertion::SignError;
-use crate::jose::{Claims, CompactJws};
+use crate::jose::{Claims, CompactJws, KeyThumbprint};
 use crate::possession::{DpopSigner, ProofClaims};
 use crate::{Denial, Reason, Secret};
 
-/// A key, and the nonce that the provider gave out last.
+/// A key, and the nonce that each server gave out last (RFC 9449 §8.2).
 #[derive(Debug)]
 pub struct DpopClient {
     signer: DpopSigner,
-    nonce: Mutex<Option<String>>,
+    nonces: Mutex<BTreeMap<String, String>>,
 }
+
+/// The most servers whose nonces are remembered; those of others are asked for each time.
+const SERVERS_MAX: usize = 1000;
 
 impl DpopClient {
     /// A client with this key.
@@ -23,7 +27,7 @@ impl DpopClient {
     pub const fn new(signer: DpopSigner) -> Self {
         Self {
             signer,
-            nonce: Mutex::new(None),
+            nonces: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -33,6 +37,12 @@ impl DpopClient {
     /// If the library fails.
     pub fn generate() -> Result<Self, SignError> {
         DpopSigner::generate().map(Self::new)
+    }
+
+    /// The key's thumbprint, to which tokens are bound.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &KeyThumbprint {
+        self.signer.thumbprint()
     }
 
     /// Whether this token is bound to the key: what it says of itself is enough, since a proof
@@ -58,11 +68,10 @@ impl DpopClient {
         access_token: Option<&Secret>,
         moment: Moment,
     ) -> Result<Secret, Denial> {
-        let nonce = self
-            .nonce
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let nonce = {
+            let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+            nonces.get(&url.origin().ascii_serialization()).cloned()
+        };
         let proof = self.signer.proof(&ProofClaims {
             method,
             url,
@@ -74,8 +83,8 @@ impl DpopClient {
         proof.map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))
     }
 
-    /// Takes the nonce of an answer; tells whether there was a new one.
-    pub(super) fn heard(&self, nonce: Option<&str>) -> bool {
+    /// Takes the nonce of a server's answer; tells whether there was a new one.
+    pub(super) fn heard(&self, url: &Url, nonce: Option<&str>) -> bool {
         // RFC 9449 §8.1: a nonce is of these characters; anything else would break the proof.
         let sound = |nonce: &&str| {
             !nonce.is_empty() && nonce.len() <= 1024 && nonce.bytes().all(|b| b.is_ascii_graphic())
@@ -83,9 +92,12 @@ impl DpopClient {
         let Some(nonce) = nonce.filter(sound) else {
             return false;
         };
-        let mut known = self.nonce.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = known.as_deref() != Some(nonce);
-        *known = Some(nonce.to_owned());
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = url.origin().ascii_serialization();
+        let new = nonces.get(&server).map(String::as_str) != Some(nonce);
+        if nonces.len() < SERVERS_MAX || nonces.contains_key(&server) {
+            nonces.insert(server, nonce.to_owned());
+        }
         new
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::response::{self, ProviderReply};
+use super::reply::{self, ProviderReply};
 use super::{GrantPolicy, TokenExchange};
 use crate::jose::{Claims, ClaimsError};
 use crate::provider::{Defect, Endpoint};
@@ -213,7 +213,7 @@ pub(super) enum Said {
 /// # Errors
 /// With the refusal that everybody who waits for this reply gets.
 pub(super) fn read(
-    reply: &ProviderReply,
+    answer: &ProviderReply,
     kind: CredentialKind,
     secrets: &[&str],
 ) -> Result<Said, Denial> {
@@ -221,22 +221,22 @@ pub(super) fn read(
         CredentialKind::UserInfo => Endpoint::UserInfo,
         _ => Endpoint::Introspection,
     };
-    match (endpoint, reply.status) {
+    match (endpoint, answer.status) {
         (_, 200) => {}
         // OIDC Core §5.3.3: the token is refused as a bearer token is (RFC 6750 §3.1).
         (Endpoint::UserInfo, 400 | 401 | 403) => {
             return Err(Reason::AccessTokenRefused("userinfo.refused").into());
         }
-        _ => return Err(response::failure(reply, endpoint, kind, secrets)),
+        _ => return Err(reply::failure(answer, endpoint, kind, secrets)),
     }
-    let typed = response::is_of_type(reply, "application/token-introspection+jwt");
-    if typed || response::is_of_type(reply, "application/jwt") {
+    let typed = reply::is_of_type(answer, "application/token-introspection+jwt");
+    if typed || reply::is_of_type(answer, "application/jwt") {
         return Ok(Said::Signed {
-            jwt: Secret::new(reply.body.expose().trim()),
+            jwt: Secret::new(answer.body.expose().trim()),
             typed,
         });
     }
-    Ok(Said::Plain(response::json(reply, endpoint)?))
+    Ok(Said::Plain(reply::json(answer, endpoint)?))
 }
 
 /// An introspection answer (RFC 7662 §2.2).

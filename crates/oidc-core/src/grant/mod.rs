@@ -26,6 +26,7 @@ mod memory;
 mod metadata;
 mod policy;
 mod received;
+pub(crate) mod reply;
 mod request;
 pub(crate) mod response;
 mod revocation;
@@ -47,8 +48,8 @@ pub use memory::{MemoryPlan, Remember};
 pub use metadata::AwaitMetadata;
 pub use policy::{GrantPolicy, SUCCESSOR_WINDOW, Verification, default_assertion_algorithm};
 pub use received::Received;
+pub use reply::{ProviderReply, Unavailable};
 pub use request::{Moment, ProviderRequest};
-pub use response::{ProviderReply, Unavailable};
 pub use revocation::TokenTypeHint;
 
 use crate::client::{Chosen, ChosenBy, Client, choose};

@@ -1,8 +1,8 @@
 //! A token that is not needed any more is declared worthless: RFC 7009.
 
 use super::GrantPolicy;
+use super::reply::{self, ProviderReply, Unavailable};
 use super::request::{self, Moment, ProviderRequest};
-use super::response::{self, ProviderReply, Unavailable};
 use crate::client::Client;
 use crate::provider::{Endpoint, ProviderMetadata};
 use crate::{CredentialKind, Denial, Secret};
@@ -62,17 +62,17 @@ impl GrantPolicy {
         &self,
         client: &Client,
         token: &Secret,
-        reply: Result<ProviderReply, Unavailable>,
+        answer: Result<ProviderReply, Unavailable>,
     ) -> Result<(), Denial> {
-        let reply = reply.map_err(|away| Denial::new(away.reason(Endpoint::Revocation)))?;
-        if reply.status == 200 {
+        let answer = answer.map_err(|away| Denial::new(away.reason(Endpoint::Revocation)))?;
+        if answer.status == 200 {
             return Ok(());
         }
         let mut secrets = client.secrets();
         secrets.push(token.expose());
         let kind = CredentialKind::RefreshToken;
-        Err(response::failure(
-            &reply,
+        Err(reply::failure(
+            &answer,
             Endpoint::Revocation,
             kind,
             &secrets,

@@ -2,6 +2,7 @@
 
 mod access_tokens;
 mod attacks;
+mod authorize;
 mod edges;
 mod memories;
 mod oracle;

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use oidc_broker::{Broker, Dry};
+use oidc_core::authorize::{Identity, IdentityRule};
 use oidc_core::client::assertion::SignError;
 use oidc_core::grant::{GrantPolicy, Granted};
-use oidc_core::{Credential, CredentialKind, Denial};
+use oidc_core::{Credential, CredentialKind, Denial, Reason};
 use token_extractors::{Extractor, ExtractorConfig, InvalidName};
 
-use super::inject::{Carried, Injection};
+use super::inject;
 use super::policy::grant_policy;
 use super::possession::{AuthoritiesError, DPOP, DPOP_ALGORITHMS, Possession, ProofMemory};
-use crate::config::OidcPlugin;
+use super::signed_jwt::SignedJwt;
+use crate::config::{Carried, Injections, OidcPlugin};
 use crate::keys::{KeysError, OwnKeys};
 use crate::respond::Refusals;
 
@@ -22,8 +24,9 @@ pub(crate) struct Plugin {
     policy: Arc<GrantPolicy>,
     broker: Broker,
     refusals: Refusals,
-    upstream: Vec<Injection>,
-    downstream: Vec<Injection>,
+    identity: IdentityRule,
+    headers: Injections,
+    signed_jwt: Option<SignedJwt>,
     run_on_preflight: bool,
     possession: Possession,
 }
@@ -76,16 +79,15 @@ impl Plugin {
             broker,
             refusals,
             possession,
-            upstream: Injection::all([
-                (Carried::Access, config.upstream_access_token.as_ref()),
-                (Carried::Refresh, config.upstream_refresh_token.as_ref()),
-                (Carried::Id, config.upstream_id_token.as_ref()),
-            ]),
-            downstream: Injection::all([
-                (Carried::Access, config.downstream_access_token.as_ref()),
-                (Carried::Refresh, config.downstream_refresh_token.as_ref()),
-                (Carried::Id, config.downstream_id_token.as_ref()),
-            ]),
+            identity: config.identity.clone(),
+            headers: config.headers.clone(),
+            signed_jwt: match &config.signed_jwt {
+                Some(settings) => {
+                    let sources = config.identity.sources;
+                    Some(SignedJwt::prepare(settings, sources, keys)?)
+                }
+                None => None,
+            },
             run_on_preflight: config.run_on_preflight,
         })
     }
@@ -125,11 +127,25 @@ impl Plugin {
         self.possession.takes_dpop().then_some(DPOP).into_iter()
     }
 
-    /// The headers that this plugin writes into requests.
+    /// The headers that this plugin writes into requests, apart from those of whom they are from.
     pub(crate) fn written_upstream(&self) -> impl Iterator<Item = &HeaderName> {
-        self.upstream
-            .iter()
-            .map(|injection| &injection.target().name)
+        let own = self.signed_jwt.as_ref().map(SignedJwt::header);
+        let carried = self.headers.upstream.iter();
+        carried.map(|header| &header.target.name).chain(own)
+    }
+
+    /// Whom a request is from that is refused for this reason, if it goes on all the same: where
+    /// there is no credential, or a refused one. A malformed one is refused, and so is one without
+    /// the permission, or a proof that is to be made again with a nonce.
+    pub(crate) fn anonymous(&self, denial: &Denial) -> Option<Identity> {
+        let reason = denial.reason();
+        let to_be_repeated = matches!(reason, Reason::ProofNonceWanted(_));
+        if reason.status() != StatusCode::UNAUTHORIZED || to_be_repeated {
+            return None;
+        }
+        let identity = self.identity.anonymous()?;
+        tracing::debug!(reason = reason.code(), "goes on as the anonymous consumer");
+        Some(identity)
     }
 
     /// Trades a credential. What it gave is still to be held to what is required.
@@ -154,12 +170,13 @@ impl Plugin {
         self.broker.complete(&self.policy, granted).await
     }
 
-    /// Holds what a credential gave to what is required.
+    /// Holds what a credential gave to what is required, and finds out whom it is from.
     ///
     /// # Errors
     /// With what is missing.
-    pub(crate) fn permit(&self, granted: &Granted) -> Result<(), Denial> {
-        self.policy.requirements.check(granted)
+    pub(crate) fn permit(&self, granted: &Granted) -> Result<Identity, Denial> {
+        self.policy.requirements.check(granted)?;
+        self.identity.identify(granted)
     }
 
     /// Finds out how a credential would be traded, without calling the token endpoint.
@@ -176,26 +193,35 @@ impl Plugin {
             .await
     }
 
-    /// Writes what the upstream is to get.
-    pub(crate) fn write_upstream(&self, granted: &Granted, headers: &mut HeaderMap) {
-        for injection in &self.upstream {
-            injection.write(granted, headers);
+    /// Writes what the upstream of this service is to get.
+    pub(crate) fn write_upstream(
+        &self,
+        granted: &Granted,
+        identity: Option<&Identity>,
+        service: &str,
+        headers: &mut HeaderMap,
+    ) {
+        for injection in &self.headers.upstream {
+            inject::write(injection, self.identity.sources, granted, headers);
+        }
+        if let Some(jwt) = &self.signed_jwt {
+            jwt.write(granted, identity, service, headers);
         }
     }
 
     /// Writes what the client is to get.
     pub(crate) fn write_downstream(&self, granted: &Granted, headers: &mut HeaderMap) {
-        for injection in &self.downstream {
-            injection.write(granted, headers);
+        for injection in &self.headers.downstream {
+            inject::write(injection, self.identity.sources, granted, headers);
         }
     }
 
     /// Writes the newest refresh token where the client is to get it, into a refusal: the one that
     /// it presented may be spent, and this is the only answer that it gets.
     pub(crate) fn write_newest(&self, granted: &Granted, headers: &mut HeaderMap) {
-        let carried = self.downstream.iter();
-        for injection in carried.filter(|injection| injection.is_of_refresh_token()) {
-            injection.write(granted, headers);
+        let carried = self.headers.downstream.iter();
+        for injection in carried.filter(|header| header.carried == Carried::RefreshToken) {
+            inject::write(injection, self.identity.sources, granted, headers);
         }
     }
 }

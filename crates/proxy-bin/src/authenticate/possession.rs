@@ -120,6 +120,12 @@ impl Possession {
         })
     }
 
+    /// Which proofs are asked for.
+    #[must_use]
+    pub(crate) const fn policy(&self) -> &PossessionPolicy {
+        &self.policy
+    }
+
     /// Whether proofs by a key are taken.
     #[must_use]
     pub(crate) fn takes_dpop(&self) -> bool {

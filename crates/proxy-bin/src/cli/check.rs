@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::authenticate::SIGNED_JWT_ALGORITHM;
 use crate::config::{self, ClientAuthMethod, ClientKey, Gateway};
 use crate::forward::Upstream;
 use crate::keys::OwnKeys;
@@ -44,10 +45,16 @@ fn beyond_the_file(gateway: &Gateway) -> Vec<String> {
             problems.push(format!("gateway.listen: {}: {error}", listener.address));
         }
     }
-    let keys = OwnKeys::in_directory(&gateway.settings.state_dir);
+    let keys = OwnKeys::in_directory(&gateway.settings.state_dir, gateway.settings.keys_overlap);
     for route in &gateway.routes {
         if let Err(error) = Upstream::new(&route.service) {
             problems.push(error.to_string());
+        }
+        if let Some(plugin) = &route.plugin
+            && plugin.signed_jwt.is_some()
+            && let Err(error) = keys.check(SIGNED_JWT_ALGORITHM)
+        {
+            problems.push(format!("gateway.state_dir: {error}"));
         }
         let managed = route.plugin.iter().flat_map(|plugin| &plugin.clients);
         for client in managed {

@@ -5,16 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::Args;
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
-use oidc_broker::{Dry, Found};
-use oidc_core::client::{ChosenBy, Client};
-use oidc_core::grant::{Grant, Granted};
-use oidc_core::provider::{Endpoint, shown};
-use oidc_core::{CredentialKind, Denial, Reason};
+use oidc_core::{CredentialKind, Denial, Fault, Reason};
 use token_extractors::{BodyFormat, Extraction};
 
 use super::{fail, runtime};
@@ -26,6 +18,12 @@ use crate::routes::{Asked, BadTarget, normalise, upstream_path};
 use crate::telemetry::Metrics;
 
 mod advice;
+mod caller;
+mod request;
+mod told;
+
+use request::{AskedFor, request};
+use told::{checks, further, planned, proofs, received, title_case, wire_name, words};
 
 #[derive(Debug, Args)]
 pub(super) struct Question {
@@ -48,7 +46,8 @@ pub(super) struct Question {
     /// The body of the request; a form, unless a header says otherwise.
     #[arg(short, long, value_name = "BODY")]
     data: Option<String>,
-    /// Calls the token endpoint for real. With rotation on, this uses the refresh token up.
+    /// Asks the provider for real, also where that spends something: with rotation on, this uses
+    /// the refresh token up.
     #[arg(long)]
     run: bool,
 }
@@ -87,77 +86,6 @@ pub(super) fn run(question: &Question) -> ExitCode {
     }
 }
 
-/// The request that is asked about.
-fn request(question: &Question) -> Result<AskedFor, String> {
-    let uri: Uri = question
-        .url
-        .parse()
-        .map_err(|_| format!("--url {:?} is not a URL", question.url))?;
-    let https = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
-    let authority = uri
-        .authority()
-        .ok_or_else(|| format!("--url {:?} has no host", question.url))?
-        .as_str()
-        .to_owned();
-    let method = Method::from_bytes(question.method.as_bytes())
-        .map_err(|_| format!("--method {:?} is not a method", question.method))?;
-    let mut request = Request::builder().method(method).uri(uri);
-    let mut lines = Vec::new();
-    for line in &question.headers {
-        match line.strip_prefix('@') {
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .map_err(|error| format!("--header @{file}: {error}"))?;
-                lines.extend(
-                    text.lines()
-                        .map(str::to_owned)
-                        .filter(|line| !line.is_empty()),
-                );
-            }
-            None => lines.push(line.clone()),
-        }
-    }
-    for line in &lines {
-        // The line itself may hold a secret: only its number of characters is told.
-        let malformed = || "a --header is not of the form \"Name: value\"".to_owned();
-        let (name, value) = line.split_once(':').ok_or_else(malformed)?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| malformed())?;
-        let value = HeaderValue::try_from(value.trim()).map_err(|_| malformed())?;
-        request = request.header(name, value);
-    }
-    if let Some(user) = &question.user {
-        let basic = format!("Basic {}", STANDARD.encode(user));
-        request = request.header(header::AUTHORIZATION, basic);
-    }
-    let body = question.data.clone().unwrap_or_default().into_bytes();
-    let has = |request: &http::request::Builder, name| {
-        request
-            .headers_ref()
-            .is_some_and(|headers| headers.contains_key(name))
-    };
-    if !has(&request, header::HOST) {
-        request = request.header(header::HOST, authority);
-    }
-    if question.data.is_some() && !has(&request, header::CONTENT_TYPE) {
-        request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    }
-    let (mut parts, ()) = request
-        .body(())
-        .map_err(|_| "the request is malformed".to_owned())?
-        .into_parts();
-    // What the gateway is sent names a path alone.
-    parts.uri = framing::with_path(parts.uri.path(), parts.uri.query())
-        .ok_or_else(|| "the --url is too long".to_owned())?;
-    Ok(AskedFor { parts, body, https })
-}
-
-/// A request as a client would send it.
-struct AskedFor {
-    parts: Parts,
-    body: Vec<u8>,
-    https: bool,
-}
-
 /// The request would be refused, and has been told so.
 struct Refused;
 
@@ -176,6 +104,7 @@ impl Explanation<'_> {
                 GATEWAY,
                 "no openid-connect on this route: nothing is looked for",
             );
+            caller::admitted(route, None)?;
             self.forwarded(route, &target, None);
             return Ok(());
         };
@@ -186,7 +115,10 @@ impl Explanation<'_> {
                 self.forwarded(route, &target, None);
                 Ok(())
             } else {
-                Err(refused(&Denial::new(Reason::CredentialMissing)))
+                let denial = Denial::new(Reason::CredentialMissing);
+                caller::nobody(route, plugin, &denial)?;
+                self.forwarded(route, &target, None);
+                Ok(())
             };
         };
         let (credential, client_arg) = (found.credential.clone(), extraction.client_arg.as_deref());
@@ -194,11 +126,17 @@ impl Explanation<'_> {
             .dry_run(credential.clone(), client_arg)
             .await
             .map_err(|denial| {
-                step(3, TO_IDP, "discovery did not succeed");
+                let not = match denial.reason().fault() {
+                    Fault::Caller => "nothing is asked: the token is not taken",
+                    _ => "discovery did not succeed",
+                };
+                step(3, TO_IDP, not);
                 refused(&denial)
             })?;
         planned(plugin, &dry);
-        if !self.run {
+        // To verify a token costs nobody a token: the keys alone are asked for.
+        let by_keys = dry.question().is_none();
+        if !self.run && !by_keys {
             let spared = if dry.grant().kind() == CredentialKind::RefreshToken {
                 "not asked: --run would, and would use up a rotating refresh token"
             } else {
@@ -211,31 +149,49 @@ impl Explanation<'_> {
                 GATEWAY,
                 &format!("would verify the tokens: {}", checks(plugin)),
             );
+            proofs(plugin, dry.grant().kind());
             self.forwarded(route, &target, Some(plugin));
             return Ok(());
         }
         let granted = match plugin.authenticate(credential, client_arg).await {
-            Ok(granted) => plugin.complete(granted).await,
-            Err(denial) => Err(denial),
+            Ok(granted) if self.run => plugin.complete(granted).await,
+            granted => granted,
         };
         let granted = match granted {
             Ok(granted) => granted,
             Err(denial) => {
-                step(4, IDP, "was asked, or its answer was at hand");
+                let asked = if by_keys && !self.run {
+                    "gave its keys, or they were at hand"
+                } else {
+                    "was asked, or its answer was at hand"
+                };
+                step(4, IDP, asked);
                 if let Some(words) = denial.hint() {
                     more(&format!("it says: {words:?}"));
                 }
-                return Err(refused(&denial));
+                caller::nobody(route, plugin, &denial)?;
+                self.forwarded(route, &target, None);
+                return Ok(());
             }
         };
-        step(4, IDP, "authenticated the client and took the credential");
+        if by_keys {
+            step(4, IDP, "gave its keys, or they were at hand");
+        } else {
+            step(4, IDP, "authenticated the client and took the credential");
+        }
         received(&granted);
-        plugin.permit(&granted).map_err(|denial| refused(&denial))?;
+        if !self.run {
+            further(plugin, &granted);
+        }
+        let identity = plugin.permit(&granted).map_err(|denial| refused(&denial))?;
         step(
             6,
             GATEWAY,
             &format!("verified the tokens: {}", checks(plugin)),
         );
+        proofs(plugin, granted.kind());
+        caller::told(&identity);
+        caller::admitted(route, Some(&identity))?;
         self.forwarded(route, &target, Some(plugin));
         Ok(())
     }
@@ -316,7 +272,7 @@ impl Explanation<'_> {
                 step(
                     2,
                     GATEWAY,
-                    &format!("found a {kind} in the {} {name}", found.place.name()),
+                    &format!("found {kind} in the {} {name}", found.place.name()),
                 );
                 let hidden = if extraction.edits.is_empty() {
                     "it stays in the request (hide_credentials: false)"
@@ -373,138 +329,4 @@ fn refused(denial: &Denial) -> Refused {
     step(9, TO_CLIENT, &format!("{} ({code})", reason.status()));
     more(advice::of(code));
     Refused
-}
-
-fn planned(plugin: &Plugin, dry: &Dry) {
-    let grant: &Grant = dry.grant();
-    let client_id = grant.client().map_or("", Client::id);
-    let Some((endpoint, url)) = dry.question() else {
-        step(3, TO_IDP, "nothing is asked: the issuer's keys decide");
-        found(dry);
-        return;
-    };
-    let method = if endpoint == Endpoint::UserInfo {
-        "GET"
-    } else {
-        "POST"
-    };
-    match url {
-        Some(url) => step(3, TO_IDP, &format!("{method} {}", shown(url))),
-        None => step(
-            3,
-            TO_IDP,
-            &format!("the provider names no {} endpoint", endpoint.name()),
-        ),
-    }
-    if endpoint == Endpoint::Token {
-        more(&format!("grant_type {}", grant.kind()));
-    }
-    if grant.kind() == CredentialKind::ClientCredentials {
-        more("as the caller's own client");
-    } else if let Some(client) = grant.client().filter(|_| endpoint != Endpoint::UserInfo) {
-        let why = match grant.chosen_by() {
-            ChosenBy::Request => "the request asks for it",
-            ChosenBy::AuthorizedParty => "the refresh token was issued to it (azp)",
-            ChosenBy::Default => "the first of client_id",
-        };
-        let method = client.authentication_at(endpoint).method();
-        more(&format!("client {:?} by {method}: {why}", client.id()));
-    }
-    if let Some(azp) = grant.hint().and_then(|hint| hint.azp.as_deref())
-        && azp != client_id
-    {
-        more(&format!(
-            "beware: the refresh token says that it was issued to {azp:?}; add that client to client_id"
-        ));
-    }
-    let sends_scopes = matches!(
-        grant.kind(),
-        CredentialKind::Password | CredentialKind::ClientCredentials
-    );
-    if sends_scopes && !plugin.policy().scopes.is_empty() {
-        more(&format!("scope {:?}", plugin.policy().scopes.join(" ")));
-    }
-    found(dry);
-}
-
-fn found(dry: &Dry) {
-    match &dry.found {
-        Found::Nothing => {}
-        Found::Result(_) => more("not sent: the result is remembered"),
-        Found::Successor => more("a newer refresh token would be sent in its place"),
-        Found::Refusal(_) => more("not sent: it was refused moments ago"),
-    }
-}
-
-fn received(granted: &Granted) {
-    step(5, FROM_IDP, "tokens");
-    let form = if granted.claims().is_some() {
-        "a signed JWT"
-    } else {
-        "opaque"
-    };
-    let life = granted.expires_at().since(granted.received_at()).as_secs();
-    more(&format!("access token: {form}, good for {life} s"));
-    if granted.id_token().is_some() {
-        more("ID token");
-    }
-    if granted.refresh_token().is_some() {
-        more("refresh token");
-    }
-    if let Some(scope) = granted.scope() {
-        more(&format!("scope {scope:?}"));
-    }
-}
-
-/// The checks that tokens are held to, in their order.
-fn checks(plugin: &Plugin) -> String {
-    let policy = plugin.policy();
-    let mut checks = Vec::new();
-    if policy.verification.signature {
-        checks.push("signature by a key of the issuer");
-    }
-    if policy.verification.claims {
-        checks.extend(["iss", "exp", "nbf", "iat"]);
-    }
-    checks.push("token type");
-    let required = &policy.requirements;
-    for (name, requirement) in [
-        ("scopes_required", &required.scopes),
-        ("audience_required", &required.audience),
-        ("roles_required", &required.roles),
-        ("groups_required", &required.groups),
-    ] {
-        if !requirement.any_of.is_empty() {
-            checks.push(name);
-        }
-    }
-    checks.join(", ")
-}
-
-const fn words(kind: CredentialKind) -> &'static str {
-    match kind {
-        CredentialKind::RefreshToken => "refresh token",
-        CredentialKind::Password => "user name and a password",
-        CredentialKind::ClientCredentials => "client id and a client secret",
-        _ => "access token",
-    }
-}
-
-fn wire_name(name: &str, place: token_extractors::Place) -> String {
-    match place {
-        token_extractors::Place::Header => title_case(name),
-        _ => format!("{name:?}"),
-    }
-}
-
-/// `refresh-token` as it stands on the wire: `Refresh-Token`.
-fn title_case(name: &str) -> String {
-    let mut upper = true;
-    name.chars()
-        .map(|c| {
-            let shown = if upper { c.to_ascii_uppercase() } else { c };
-            upper = c == '-';
-            shown
-        })
-        .collect()
 }

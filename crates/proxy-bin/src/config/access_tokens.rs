@@ -60,7 +60,7 @@ pub(super) fn read(
     let header = s.take("bearer_token_header_name").and_then(|item| {
         let name = item.filled_text()?;
         if header_name(&name).is_err() {
-            return item.problem(format!("{name:?} cannot be a header's name"));
+            return item.problem(format!("{} cannot be a header's name", item.shown(&name)));
         }
         Some(name)
     });

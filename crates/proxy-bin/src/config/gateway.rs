@@ -19,6 +19,9 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Where the gateway keeps its own keys.
     pub state_dir: PathBuf,
+    /// How long a new key of the gateway's own is published before it signs. Default 90 s:
+    /// providers keep a client's keys for up to a minute.
+    pub keys_overlap: Duration,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Real-IP` are believed.
     pub trusted_ips: Vec<IpNet>,
     /// Files of authorities that vouch for providers, besides the system's.
@@ -82,7 +85,8 @@ pub struct Limits {
     pub headers: usize,
     /// Header lines. Default 100; beyond it 431.
     pub header_count: usize,
-    /// Bytes of a body that is read for credentials. Default 1 MiB; beyond it 413.
+    /// Bytes of a body that is read for credentials. Default 1 MiB; a longer one is 413, unless
+    /// there is a credential elsewhere.
     pub credential_body: usize,
     /// Bytes of a body. Default: no bound; beyond it 413.
     pub body: Option<u64>,
@@ -97,7 +101,8 @@ pub struct Timeouts {
     pub headers: Duration,
     /// For a body that is read for credentials. Default 30 s.
     pub credential_body: Duration,
-    /// For a kept connection without a request. Default 60 s.
+    /// For a kept connection without a request, and for a client that takes nothing of an answer.
+    /// Default 60 s.
     pub idle: Duration,
     /// For requests under way when the program is told to stop. Default 30 s.
     pub drain: Duration,
@@ -126,6 +131,7 @@ pub enum LogFormat {
 pub(super) const KEYS: &[&str] = &[
     "admin_listen",
     "jwks",
+    "keys",
     "limits",
     "listen",
     "log",
@@ -176,6 +182,11 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         read_size(&mut jwks, "max_bytes", &mut max_bytes);
         jwks.finish(&["max_stale", "max_keys", "max_bytes"]);
     }
+    let mut keys_overlap = 90 * SECOND;
+    if let Some(mut keys) = take("keys").and_then(|item| item.section()) {
+        read_duration(&mut keys, "overlap", &mut keys_overlap);
+        keys.finish(&["overlap"]);
+    }
     let mut log = LogSettings {
         level: "info".to_owned(),
         format: LogFormat::Auto,
@@ -206,6 +217,7 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         listen,
         admin_listen: admin_listen?,
         state_dir: state_dir?,
+        keys_overlap,
         trusted_certificates,
         trusted_ips,
         limits,
@@ -236,7 +248,8 @@ fn address(item: &Item<'_>) -> Option<SocketAddr> {
     match local.parse() {
         Ok(address) => Some(address),
         Err(_) => item.problem(format!(
-            "{text:?} is not an address with a port, such as 127.0.0.1:8000 or [::1]:8000"
+            "{} is not an address with a port, such as 127.0.0.1:8000 or [::1]:8000",
+            item.shown(&text)
         )),
     }
 }
@@ -247,7 +260,8 @@ fn network(item: &Item<'_>) -> Option<IpNet> {
     match net.or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from)) {
         Some(net) => Some(net),
         None => item.problem(format!(
-            "{text:?} is not an IP address or network, such as 10.0.0.0/8"
+            "{} is not an IP address or network, such as 10.0.0.0/8",
+            item.shown(&text)
         )),
     }
 }

@@ -2,12 +2,17 @@
 //! Serves the contract's section on configuration.
 
 mod access_tokens;
+mod acl;
+mod attachments;
 mod certificates;
 mod clients;
 mod document;
+mod entities;
 mod environment;
 mod exchange;
 mod gateway;
+mod identity;
+mod injections;
 mod parameters;
 mod plugin;
 mod possession;
@@ -16,6 +21,7 @@ mod reader;
 mod reference;
 mod references;
 mod services;
+mod signed_jwt;
 mod targets;
 mod unsupported;
 
@@ -28,12 +34,15 @@ pub use exchange::{ExchangeSettings, SubjectSettings};
 pub use gateway::{
     ClientCertificates, Limits, Listener, ListenerTls, LogFormat, LogSettings, Settings, Timeouts,
 };
+pub(crate) use identity::header as identity_header;
+pub use injections::{Carried, Injection, Injections};
 pub use parameters::{Kind, PARAMETERS, Parameter};
 pub use plugin::{OidcPlugin, RequiredClaims};
 pub use possession::{CertificateHeader, PossessionSettings};
 pub use problems::{Place, Problem, Problems};
 pub use reference::reference_markdown;
 pub use services::{Protocol, Route, RoutePath, Service};
+pub use signed_jwt::SignedJwtSettings;
 pub use targets::HeaderTarget;
 
 /// A configuration without a problem.

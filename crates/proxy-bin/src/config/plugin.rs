@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use oidc_core::authorize::{Requirement, Requirements};
+use oidc_core::authorize::{ClaimSources, IdentityRule, Requirement, Requirements};
 use oidc_core::provider::{Endpoints, Provider};
 use oidc_core::{CredentialKind, Secret};
 use token_extractors::{Place, header_name};
@@ -13,10 +13,12 @@ use super::access_tokens::{self, AccessTokenSettings};
 use super::certificates::{self, Certificate};
 use super::clients::{self, ClientConfig};
 use super::exchange::{self, ExchangeSettings};
+use super::identity;
+use super::injections::{self, Injections};
 use super::parameters::PARAMETERS;
 use super::possession::{self, PossessionSettings};
 use super::reader::{Item, Section};
-use super::targets::{self, HeaderTarget};
+use super::signed_jwt::{self, SignedJwtSettings};
 use super::unsupported;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,18 +80,12 @@ pub struct OidcPlugin {
     pub required: RequiredClaims,
     /// Whether credentials are removed.
     pub hide_credentials: bool,
-    /// `upstream_access_token_header`.
-    pub upstream_access_token: Option<HeaderTarget>,
-    /// `upstream_refresh_token_header`.
-    pub upstream_refresh_token: Option<HeaderTarget>,
-    /// `upstream_id_token_header`.
-    pub upstream_id_token: Option<HeaderTarget>,
-    /// `downstream_access_token_header`.
-    pub downstream_access_token: Option<HeaderTarget>,
-    /// `downstream_refresh_token_header`.
-    pub downstream_refresh_token: Option<HeaderTarget>,
-    /// `downstream_id_token_header`.
-    pub downstream_id_token: Option<HeaderTarget>,
+    /// Whom requests are from.
+    pub identity: IdentityRule,
+    /// The headers that carry what a grant gave.
+    pub headers: Injections,
+    /// The token that the gateway itself signs for the upstream.
+    pub signed_jwt: Option<SignedJwtSettings>,
     /// The message of a 401.
     pub unauthorized_message: String,
     /// The message of a 403.
@@ -136,7 +132,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         .map_or_else(|| vec!["openid".to_owned()], |item| item.texts());
     let audience = texts(s, "audience");
     let issuers_allowed = texts(s, "issuers_allowed");
-    let access_tokens = access_tokens::read(s, &auth_methods, &issuers_allowed);
+    let mut access_tokens = access_tokens::read(s, &auth_methods, &issuers_allowed);
     let exchange = exchange::read(s, &scopes, &audience);
     let asks_nobody =
         |kind: &CredentialKind| matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo);
@@ -159,6 +155,12 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
     requirement(s, "audience", &mut required.audience);
     requirement(s, "roles", &mut required.roles);
     requirement(s, "groups", &mut required.groups);
+    required.forbidden = texts(s, "claims_forbidden");
+    required.sources = ClaimSources::new(access_tokens.user_info.wanted);
+    let identity = identity::read(s, required.sources);
+    let signed_jwt = signed_jwt::read(s, &clients);
+    let headers = injections::read(s, &identity, signed_jwt.as_ref());
+    access_tokens.user_info.wanted |= headers.carry_user_info();
     let token_post_args = pairs(s, "token_post_args", false)
         .into_iter()
         .map(|(name, value, _)| (name, value))
@@ -209,18 +211,9 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         issuers_allowed,
         required,
         hide_credentials: flag(s, "hide_credentials", true),
-        upstream_access_token: match s.take("upstream_access_token_header") {
-            Some(item) => targets::read(&item),
-            None => Some(HeaderTarget {
-                name: http::header::AUTHORIZATION,
-                bearer: true,
-            }),
-        },
-        upstream_refresh_token: header(s, "upstream_refresh_token_header"),
-        upstream_id_token: header(s, "upstream_id_token_header"),
-        downstream_access_token: header(s, "downstream_access_token_header"),
-        downstream_refresh_token: header(s, "downstream_refresh_token_header"),
-        downstream_id_token: header(s, "downstream_id_token_header"),
+        identity,
+        headers,
+        signed_jwt,
         unauthorized_message: text(s, "unauthorized_error_message", "Unauthorized"),
         forbidden_message: text(s, "forbidden_error_message", "Forbidden"),
         display_errors: flag(s, "display_errors", false),
@@ -240,7 +233,6 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
         "verify_parameters",
         "keepalive",
     ]);
-    targets::written_twice(item, &plugin);
     let names: Vec<&str> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
     section.finish(&names);
     Some(plugin)
@@ -300,7 +292,8 @@ fn auth_methods(s: &mut Section<'_>) -> Vec<CredentialKind> {
                 "{word} is not implemented yet; allowed: {SUPPORTED_METHODS}"
             )),
             word => item.problem(format!(
-                "{word:?} is not an authentication method; allowed: {SUPPORTED_METHODS}"
+                "{} is not an authentication method; allowed: {SUPPORTED_METHODS}",
+                item.shown(word)
             )),
         })
         .collect();
@@ -364,7 +357,7 @@ pub(super) fn places_or(
 fn param_name(item: &Item<'_>) -> Option<String> {
     let name = item.filled_text()?;
     if header_name(&name).is_err() {
-        return item.problem(format!("{name:?} cannot be a header's name"));
+        return item.problem(format!("{} cannot be a header's name", item.shown(&name)));
     }
     Some(name)
 }
@@ -429,10 +422,6 @@ fn header_pair(name: &str, value: &Secret, item: &Item<'_>) -> Option<(HeaderNam
     }
 }
 
-fn header(s: &mut Section<'_>, name: &str) -> Option<HeaderTarget> {
-    s.take(name).and_then(|item| targets::read(&item))
-}
-
 pub(super) fn flag(s: &mut Section<'_>, name: &str, default: bool) -> bool {
     s.take(name).and_then(|item| item.bool()).unwrap_or(default)
 }
@@ -447,6 +436,6 @@ pub(super) fn texts(s: &mut Section<'_>, name: &str) -> Vec<String> {
     s.take(name).map(|item| item.texts()).unwrap_or_default()
 }
 
-fn duration(s: &mut Section<'_>, name: &str, unit: Duration) -> Option<Duration> {
+pub(super) fn duration(s: &mut Section<'_>, name: &str, unit: Duration) -> Option<Duration> {
     s.take(name).and_then(|item| item.duration(unit))
 }

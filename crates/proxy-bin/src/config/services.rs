@@ -1,14 +1,17 @@
-//! Services, routes and where plugins are attached: Kong's declarative format.
+//! Services and routes: Kong's declarative format.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oidc_core::authorize::Acl;
+
+use super::attachments::{Attached, Place};
 use super::document::Node;
-use super::plugin::{self, OidcPlugin};
+use super::plugin::OidcPlugin;
 use super::reader::{Context, Item, Section};
-use super::{Certificate, Gateway, certificates, gateway};
+use super::{Certificate, Gateway, certificates, entities, gateway};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -58,8 +61,10 @@ pub struct Route {
     pub strip_path: bool,
     /// Whether the client's `Host` goes upstream. Default: no.
     pub preserve_host: bool,
-    /// The plugin that is in force.
+    /// The plugin `openid-connect` that is in force.
     pub plugin: Option<Arc<OidcPlugin>>,
+    /// The plugin `acl` that is in force.
+    pub acl: Option<Arc<Acl>>,
 }
 
 /// A path of a route.
@@ -81,26 +86,20 @@ pub enum Protocol {
 }
 
 /// What Kong's exports hold beside what matters here.
-const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at", "ws_id"];
+pub(super) const EXPORTED: &[&str] = &["id", "tags", "created_at", "updated_at", "ws_id"];
 
 const ROOT: &[&str] = &[
     "_format_version",
     "_transform",
     "ca_certificates",
     "certificates",
+    "consumer_groups",
+    "consumers",
     "gateway",
     "plugins",
     "routes",
     "services",
 ];
-
-/// Plugins by what they are attached to.
-#[derive(Default)]
-struct Attached {
-    global: Option<Arc<OidcPlugin>>,
-    services: BTreeMap<String, Arc<OidcPlugin>>,
-    routes: BTreeMap<String, Arc<OidcPlugin>>,
-}
 
 pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     let root = Item::root(context, root);
@@ -114,14 +113,10 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     context.certificates.get_or_init(|| certificates);
     let authorities = certificates::read_authorities(&mut section);
     context.authorities.get_or_init(|| authorities);
+    let entities = entities::read(&mut section);
+    context.entities.get_or_init(|| entities);
     let mut attached = Attached::default();
-    for item in section
-        .take("plugins")
-        .map(|item| item.list())
-        .unwrap_or_default()
-    {
-        global_plugin(&item, &mut attached);
-    }
+    attached.take_referring(&mut section);
     let mut services = BTreeMap::new();
     let mut routes = Vec::new();
     for item in section
@@ -136,29 +131,23 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
         .map(|item| item.list())
         .unwrap_or_default()
     {
-        let service = item
+        let referred = item
             .section()
             .and_then(|mut section| section.take("service"));
-        let Some(service) = service.as_ref().and_then(reference) else {
+        let Some((at, service)) = referred.and_then(|at| reference(&at).map(|name| (at, name)))
+        else {
             item.problem::<()>("service is required: the name of one of services");
             continue;
         };
         match services.get(&service) {
             Some(found) => read_route(&item, found, &mut attached, &mut routes),
             None => {
-                item.problem::<()>(format!("there is no service {service:?}"));
+                at.problem::<()>(format!("there is no service {}", at.shown(&service)));
             }
         }
     }
     section.finish(ROOT);
-    for route in &mut routes {
-        let own = attached.routes.get(&route.name);
-        let of_service = || attached.services.get(&route.service.name);
-        route.plugin = own
-            .or_else(of_service)
-            .or(attached.global.as_ref())
-            .cloned();
-    }
+    attached.apply(&mut routes);
     if routes.is_empty() {
         root.problem::<()>("no route: nothing would ever be forwarded; add services with routes");
     }
@@ -171,7 +160,7 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
 }
 
 /// A reference by name: `service: x`, or `service: {name: x}` as in Kong's exports.
-fn reference(item: &Item<'_>) -> Option<String> {
+pub(super) fn reference(item: &Item<'_>) -> Option<String> {
     match item.tree() {
         super::document::Tree::Table(_) => {
             let mut section = item.section()?;
@@ -184,67 +173,9 @@ fn reference(item: &Item<'_>) -> Option<String> {
     }
 }
 
-fn global_plugin(item: &Item<'_>, attached: &mut Attached) {
-    let Some(mut section) = item.section() else {
-        return;
-    };
-    let route = section.take("route").as_ref().and_then(reference);
-    let service = section.take("service").as_ref().and_then(reference);
-    let Some(plugin) = read_plugin(item, section) else {
-        return;
-    };
-    let before = match (route, service) {
-        (Some(route), _) => attached.routes.insert(route, plugin),
-        (None, Some(service)) => attached.services.insert(service, plugin),
-        (None, None) => attached.global.replace(plugin),
-    };
-    if before.is_some() {
-        item.problem::<()>("a second openid-connect plugin at the same place");
-    }
-}
-
-/// A plugin; `None` if it is disabled, or wrong.
-fn read_plugin(item: &Item<'_>, mut section: Section<'_>) -> Option<Arc<OidcPlugin>> {
-    section.ignore(EXPORTED);
-    section.ignore(&["instance_name", "protocols"]);
-    for name in ["consumer", "consumer_group", "ordering"] {
-        section.only_default(name, "");
-    }
-    let enabled = section
-        .take("enabled")
-        .is_none_or(|item| item.bool().unwrap_or(true));
-    let name = section.required("name")?;
-    let config = section.take("config");
-    section.finish(&["config", "enabled", "name", "route", "service"]);
-    name.one_of(&[("openid-connect", ())])?;
-    let Some(config) = config else {
-        return item.problem("config is required, with an issuer");
-    };
-    let plugin = plugin::read(&config);
-    if enabled { plugin.map(Arc::new) } else { None }
-}
-
-fn own_plugins(section: &mut Section<'_>) -> Option<Arc<OidcPlugin>> {
-    let mut found: Option<Arc<OidcPlugin>> = None;
-    for item in section
-        .take("plugins")
-        .map(|item| item.list())
-        .unwrap_or_default()
-    {
-        let Some(own) = item.section() else { continue };
-        let Some(plugin) = read_plugin(&item, own) else {
-            continue;
-        };
-        if found.replace(plugin).is_some() {
-            item.problem::<()>("a second openid-connect plugin at the same place");
-        }
-    }
-    found
-}
-
-fn read_service(
-    item: &Item<'_>,
-    attached: &mut Attached,
+fn read_service<'a>(
+    item: &Item<'a>,
+    attached: &mut Attached<'a>,
     services: &mut BTreeMap<String, Arc<Service>>,
     routes: &mut Vec<Route>,
 ) {
@@ -280,11 +211,9 @@ fn read_service(
     let client_certificate = section
         .take("client_certificate")
         .and_then(|item| certificates::referred(&item, &reference(&item)?));
-    if let Some(plugin) = own_plugins(&mut section)
-        && let Some(name) = &name
-    {
-        attached.services.insert(name.clone(), plugin);
-    }
+    let place = name.clone().unwrap_or_default();
+    attached.know_service(&place);
+    attached.take_own(&mut section, &Place::Service(place));
     let own_routes = section
         .take("routes")
         .map(|item| item.list())
@@ -330,7 +259,7 @@ fn read_service(
     if let Some(name) = name
         && services.insert(name.clone(), service).is_some()
     {
-        item.problem::<()>(format!("a second service {name:?}"));
+        item.problem::<()>(format!("a second service {}", item.shown(&name)));
     }
 }
 
@@ -370,14 +299,14 @@ fn service_url(section: &mut Section<'_>) -> Option<url::Url> {
     let name = host.filled_text()?;
     match url::Url::parse(&format!("{scheme}://{name}:{port}{path}")) {
         Ok(url) => Some(url),
-        Err(_) => host.problem(format!("{name:?} is not a host")),
+        Err(_) => host.problem(format!("{} is not a host", host.shown(&name))),
     }
 }
 
-fn read_route(
-    item: &Item<'_>,
+fn read_route<'a>(
+    item: &Item<'a>,
     service: &Arc<Service>,
-    attached: &mut Attached,
+    attached: &mut Attached<'a>,
     routes: &mut Vec<Route>,
 ) {
     let Some(mut section) = item.section() else {
@@ -429,9 +358,8 @@ fn read_route(
         .take("regex_priority")
         .and_then(|item| item.integer(0, 1 << 30))
         .unwrap_or(0);
-    if let Some(plugin) = own_plugins(&mut section) {
-        attached.routes.insert(name.clone(), plugin);
-    }
+    attached.know_route(&name);
+    attached.take_own(&mut section, &Place::Route(name.clone()));
     section.finish(&[
         "headers",
         "hosts",
@@ -446,7 +374,7 @@ fn read_route(
         "strip_path",
     ]);
     if routes.iter().any(|route| route.name == name) {
-        item.problem::<()>(format!("a second route {name:?}"));
+        item.problem::<()>(format!("a second route {}", item.shown(&name)));
     }
     routes.push(Route {
         name,
@@ -460,6 +388,7 @@ fn read_route(
         strip_path,
         preserve_host,
         plugin: None,
+        acl: None,
     });
 }
 
@@ -469,14 +398,18 @@ fn route_path(item: &Item<'_>) -> Option<RoutePath> {
         // Kong anchors a regular expression at the path's beginning.
         return match regex::Regex::new(&format!("^(?:{pattern})")) {
             Ok(regex) => Some(RoutePath::Regex(regex)),
-            Err(_) => item.problem(format!("{pattern:?} is not a regular expression")),
+            Err(_) => item.problem(format!(
+                "{} is not a regular expression",
+                item.shown(pattern)
+            )),
         };
     }
     if text.starts_with('/') {
         return Some(RoutePath::Prefix(text));
     }
     item.problem(format!(
-        "{text:?} is not a path: it begins with / (a prefix), or with ~ (a regular expression)"
+        "{} is not a path: it begins with / (a prefix), or with ~ (a regular expression)",
+        item.shown(&text)
     ))
 }
 
@@ -486,7 +419,8 @@ fn method(item: &Item<'_>) -> Option<http::Method> {
     match http::Method::from_bytes(text.as_bytes()) {
         Ok(method) if upper => Some(method),
         _ => item.problem(format!(
-            "{text:?} is not a method; methods are upper case, such as GET"
+            "{} is not a method; methods are upper case, such as GET",
+            item.shown(&text)
         )),
     }
 }
@@ -499,7 +433,8 @@ fn host(item: &Item<'_>) -> Option<String> {
         .unwrap_or(&text);
     if inner.is_empty() || inner.contains(['*', '/', ' ', '@']) {
         return item.problem(format!(
-            "{text:?} is not a host; a wildcard stands at one end: *.example.com or example.*"
+            "{} is not a host; a wildcard stands at one end: *.example.com or example.*",
+            item.shown(&text)
         ));
     }
     Some(text)

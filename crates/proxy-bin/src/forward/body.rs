@@ -102,6 +102,8 @@ pub(crate) struct RequestBody(Kind);
 enum Kind {
     Whole(Option<Bytes>),
     Flowing {
+        /// What was read of it already.
+        begun: Bytes,
         body: Incoming,
         left: u64,
         progress: Arc<Progress>,
@@ -126,10 +128,22 @@ impl RequestBody {
     /// send as a header either.
     #[must_use]
     pub(crate) fn flowing(body: Incoming, limit: Option<u64>, managed: &Managed) -> Self {
-        if body.is_end_stream() {
+        Self::begun(Bytes::new(), body, limit, managed)
+    }
+
+    /// The same of a body of which a part was read already.
+    #[must_use]
+    pub(crate) fn begun(
+        begun: Bytes,
+        body: Incoming,
+        limit: Option<u64>,
+        managed: &Managed,
+    ) -> Self {
+        if begun.is_empty() && body.is_end_stream() {
             return Self::empty();
         }
         Self(Kind::Flowing {
+            begun,
             body,
             left: limit.unwrap_or(u64::MAX),
             progress: Arc::new(Progress::new()),
@@ -169,11 +183,12 @@ impl HttpBody for RequestBody {
         match &mut self.0 {
             Kind::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Flowing {
+                begun,
                 body,
                 left,
                 progress,
                 managed,
-            } => match Pin::new(&mut *body).poll_frame(context) {
+            } => match poll_begun(begun, body, context) {
                 Poll::Pending => {
                     progress.state.store(STARVED, Ordering::Release);
                     Poll::Pending
@@ -206,16 +221,36 @@ impl HttpBody for RequestBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_none(),
-            Kind::Flowing { body, .. } => body.is_end_stream(),
+            Kind::Flowing { begun, body, .. } => begun.is_empty() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Kind::Flowing { body, .. } => body.size_hint(),
+            Kind::Flowing { begun, body, .. } => {
+                let (begun, rest) = (begun.len() as u64, body.size_hint());
+                let mut hint = SizeHint::new();
+                if let Some(upper) = rest.upper() {
+                    hint.set_upper(upper.saturating_add(begun));
+                }
+                hint.set_lower(rest.lower().saturating_add(begun));
+                hint
+            }
         }
     }
+}
+
+/// What was read already goes before what is to come.
+fn poll_begun(
+    begun: &mut Bytes,
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    if begun.is_empty() {
+        return Pin::new(body).poll_frame(context);
+    }
+    Poll::Ready(Some(Ok(Frame::data(std::mem::take(begun)))))
 }
 
 /// A response's body on its way to the client: the gateway's own, or the upstream's.

@@ -14,7 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use oidc_core::possession::CertificateThumbprint;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,6 +27,7 @@ use super::listeners::Place;
 use super::messages::Bounds;
 use super::phase::Phase;
 use super::streams::Streams;
+use super::taking::{Attendant, Taken};
 use super::watch::{Patience, Watched};
 use crate::forward::{Body, ForwardError, Hop};
 use crate::framing::BadRequest;
@@ -248,22 +249,8 @@ async fn http1(
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::pin!(serving);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            ended = &mut serving => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                serving.as_mut().graceful_shutdown();
-            }
-        }
-    }
+    let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+    until_ended(serving, shut_down, stop, None).await;
 }
 
 async fn http2(
@@ -287,38 +274,71 @@ async fn http2(
                 // RFC 9113 §8.2.2: a connection of HTTP/2 is not spoken of in messages.
                 response.headers_mut().remove(header::CONNECTION);
                 response.headers_mut().remove(header::UPGRADE);
-                Ok::<_, Infallible>(response.map(|body| Told { body, _until: open }))
+                Ok::<_, Infallible>(response.map(|body| {
+                    let told = Told { body, _until: open };
+                    Taken::new(told, timeouts.idle)
+                }))
             }
         }
     });
     let list = limits.request_line + limits.headers + 64 * limits.header_count;
-    let serving = http2::Builder::new(TokioExecutor::new())
+    let serving = http2::Builder::new(Attendant::new(timeouts.idle))
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
         .keep_alive_interval(Some(timeouts.idle))
         .keep_alive_timeout(timeouts.headers)
         .serve_connection(TokioIo::new(stream), service);
+    let shut_down = http2::Connection::graceful_shutdown;
+    until_ended(serving, shut_down, stop, Some((&streams, timeouts.idle))).await;
+}
+
+/// Serves a connection to its end. When it is told to stop, or has been idle for as long as it may
+/// be, what is under way is finished first.
+async fn until_ended<C, E>(
+    serving: C,
+    shut_down: impl Fn(Pin<&mut C>),
+    stop: CancellationToken,
+    idleness: Option<(&Streams, Duration)>,
+) where
+    C: Future<Output = Result<(), E>>,
+    E: std::fmt::Display,
+{
     tokio::pin!(serving);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            ended = &mut serving => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection ended early");
-                }
-                return;
-            }
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-                serving.as_mut().graceful_shutdown();
-            }
-            () = streams.idle(timeouts.idle), if !stopping => {
-                stopping = true;
-                serving.as_mut().graceful_shutdown();
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = stop.cancelled() => {
+            shut_down(serving.as_mut());
+            serving.await
+        }
+        () = idle(idleness) => {
+            shut_down(serving.as_mut());
+            tokio::select! {
+                ended = &mut serving => ended,
+                () = idle_on(idleness) => return,
             }
         }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Waits until there has been no request for as long as there may be none.
+async fn idle(idleness: Option<(&Streams, Duration)>) {
+    match idleness {
+        Some((streams, patience)) => streams.idle(patience).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same once more, for a connection that was told to end: its client takes not even the rest of
+/// answers that are complete.
+async fn idle_on(idleness: Option<(&Streams, Duration)>) {
+    if let Some((_, patience)) = idleness {
+        tokio::time::sleep(patience).await;
+    }
+    idle(idleness).await;
 }
 
 /// A body that holds on to something until it has ended.

@@ -7,6 +7,7 @@ mod messages;
 mod phase;
 mod streams;
 mod syntax;
+mod taking;
 mod tls;
 mod watch;
 

@@ -181,3 +181,63 @@ fn a_route_for_tls_is_found_by_an_https_url_alone() {
         assert!(printed.contains(part), "{url}: {printed}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_is_verified_without_asking_for_anything_but_keys() {
+    let idp = EmbeddedIdp::start().await.expect("a provider");
+    let realm = idp.realm(&Realm::seed("kong"));
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    let mut files = Files::before(&upstream);
+    files.config["services"][0]["plugins"] = json!([{
+        "name": "openid-connect",
+        "config": {
+            "issuer": realm.issuer(),
+            "auth_methods": ["bearer"],
+            "proof_of_possession_dpop": "optional",
+            "search_user_info": true,
+        },
+    }]);
+    let file = files.write();
+    let service = ClientLogin::service();
+    let token = realm.log_in("john", "doe", service).await.expect("tokens");
+    let token = token.access_token;
+    let explain = |token: &str| {
+        let header = format!("Authorization: Bearer {token}");
+        run(&[
+            "explain",
+            "-c",
+            &file,
+            "--url",
+            "http://localhost/",
+            "-H",
+            &header,
+        ])
+    };
+    let good = explain(&token);
+    let text = printed(&good);
+    assert_eq!(good.status.code(), Some(0), "{text}");
+    assert_eq!(steps(&text), [1, 2, 3, 4, 5, 6, 7, 8, 9], "{text}");
+    for words in [
+        "found an access token in the header Authorization",
+        "the issuer's keys decide",
+        "verified the tokens: signature",
+        "used to ask about the user: --run does",
+        "by a DPoP proof",
+    ] {
+        assert!(text.contains(words), "{words:?} in {text}");
+    }
+    assert_eq!(realm.count(Endpoint::Token), 0);
+    assert_eq!(realm.count(Endpoint::Userinfo), 0);
+    assert!(!text.contains("eyJ"), "some token in {text}");
+
+    let (rest, _) = token.rsplit_once('.').expect("three parts");
+    for (token, code) in [
+        (format!("{rest}.c2lnbmF0dXJl"), "token.signature_invalid"),
+        ("opaque".to_owned(), "token.opaque"),
+    ] {
+        let bad = explain(&token);
+        let text = printed(&bad);
+        assert_eq!(bad.status.code(), Some(1), "{text}");
+        assert!(text.contains(code), "{code} in {text}");
+    }
+}

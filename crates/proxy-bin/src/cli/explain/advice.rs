@@ -11,8 +11,24 @@ pub(super) fn of(code: &str) -> &'static str {
 
 const ADVICE: &[(&str, &str)] = &[
     (
+        "acl.group_not_allowed",
+        "the plugin acl lets none of the caller's groups through, or none is known: check authenticated_groups_claim, the consumer's acls, and allow or deny",
+    ),
+    (
         "authorization.",
         "the token is good and lacks what *_required asks for: grant it at the provider, or mend the requirement",
+    ),
+    (
+        "authorization.claim_forbidden",
+        "the token holds a claim that claims_forbidden names",
+    ),
+    (
+        "authorization.consumer_unknown",
+        "no consumer has the value of consumer_claims: add one, or set consumer_optional",
+    ),
+    (
+        "authorization.consumer_group_unknown",
+        "no consumer group has the value of consumer_groups_claim: add one, or set consumer_groups_optional",
     ),
     (
         "authorization.claims_unavailable",
@@ -63,6 +79,26 @@ const ADVICE: &[(&str, &str)] = &[
         "the discovery document names another issuer: set issuer to the name that it gives, host and port included",
     ),
     (
+        "dpop.",
+        "the DPoP proof is refused: it has to be new, for this method and URL, of this token, and by the token's key",
+    ),
+    (
+        "dpop.bearer_scheme",
+        "the token is bound to a key: present it by the scheme DPoP, with a proof in the header DPoP",
+    ),
+    (
+        "dpop.nonce_",
+        "a nonce is asked for: use the one of the answer's header DPoP-Nonce",
+    ),
+    (
+        "dpop.off",
+        "the scheme DPoP is not taken here: set proof_of_possession_dpop",
+    ),
+    (
+        "dpop.url_mismatch",
+        "the proof is for another URL: behind a load balancer, list it in trusted_ips, so that scheme and host are known as clients see them",
+    ),
+    (
         "gateway.too_many_flights",
         "the gateway is at its bound of token requests under way",
     ),
@@ -73,6 +109,26 @@ const ADVICE: &[(&str, &str)] = &[
     (
         "id_token.subject_changed",
         "the refreshed ID token is about another subject: the answer is not believed",
+    ),
+    (
+        "introspection.inactive",
+        "the provider says that the token is not active; Keycloak says so as well if the asking client is not in the token's audience",
+    ),
+    (
+        "introspection_response.",
+        "the introspection endpoint's answer is not what RFC 7662 says",
+    ),
+    (
+        "mtls.",
+        "the token has to be bound to the client's certificate, and the client has to show that certificate",
+    ),
+    (
+        "mtls.certificate_missing",
+        "the client showed no certificate: set client_auth of the listener, or have a proxy in trusted_ips hand it on",
+    ),
+    (
+        "possession.",
+        "the token's claim cnf cannot be read, or binds it by means that cannot be checked here",
     ),
     (
         "password.invalid_grant",
@@ -123,13 +179,14 @@ const ADVICE: &[(&str, &str)] = &[
         "request.target_ambiguous",
         "the target means another route to a reader that decodes %2F, %5C or ;parameters",
     ),
+    ("token.", "the token fails verification"),
     (
-        "token.",
-        "the provider issued a token that fails verification",
+        "token.opaque",
+        "the token is not a signed one: add introspection or userinfo to auth_methods, or have the provider issue JWTs",
     ),
     (
         "token.expired",
-        "the provider issued a token that has expired: compare the clocks, or set leeway",
+        "the token has expired: get a new one, compare the clocks, or set leeway",
     ),
     (
         "token.issued_in_future",
@@ -138,6 +195,18 @@ const ADVICE: &[(&str, &str)] = &[
     (
         "token.issuer_mismatch",
         "the token names another issuer than the discovery document: a provider reached by two host names does that; set issuers_allowed",
+    ),
+    (
+        "token_exchange.refused",
+        "the provider does not exchange this token: check the client's permissions there, the token's audience, and token_exchange.request",
+    ),
+    (
+        "userinfo.refused",
+        "the provider tells nothing about a user with this token: ask for the scope openid",
+    ),
+    (
+        "userinfo_response.",
+        "the userinfo endpoint's answer is not what OIDC Core §5.3 says",
     ),
     (
         "token_response.",

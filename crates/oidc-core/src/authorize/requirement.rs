@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::sources::{ClaimSources, valued};
 use crate::grant::Granted;
 use crate::{Denial, Reason};
 
@@ -53,6 +54,10 @@ pub struct Requirements {
     pub roles: Requirement,
     /// `groups_required`, `groups_claim`.
     pub groups: Requirement,
+    /// The names of claims that no token may have (`claims_forbidden`).
+    pub forbidden: Vec<String>,
+    /// Where claims are looked for.
+    pub sources: ClaimSources,
 }
 
 impl Default for Requirements {
@@ -62,17 +67,19 @@ impl Default for Requirements {
             audience: Requirement::of("aud"),
             roles: Requirement::of("roles"),
             groups: Requirement::of("groups"),
+            forbidden: Vec::new(),
+            sources: ClaimSources::default(),
         }
     }
 }
 
 impl Requirements {
-    /// Whether the tokens meet all of it; a claim is looked for in the access token first, and in
-    /// the ID token if the access token lacks it.
+    /// Whether the tokens meet all of it.
     ///
     /// # Errors
     /// With the first requirement that is missed.
     pub fn check(&self, granted: &Granted) -> Result<(), Denial> {
+        let deny = |reason| Err(Denial::new(reason).for_kind(granted.kind()));
         for (requirement, reason) in [
             (&self.scopes, Reason::ScopeMissing),
             (&self.audience, Reason::AudienceMissing),
@@ -83,25 +90,43 @@ impl Requirements {
                 continue;
             }
             let path = &requirement.path;
-            // An ID token is always for the client: its audience says nothing of the API.
-            let id_token = granted
-                .id_token_claims()
-                .filter(|_| reason != Reason::AudienceMissing);
-            let value = [granted.claims(), id_token]
-                .into_iter()
-                .flatten()
-                .find_map(|claims| claims.claim(path));
+            let value = if reason == Reason::AudienceMissing {
+                // An ID token is always for the client, and so is what is said about a user:
+                // their audience says nothing of the API.
+                granted.claims().and_then(|claims| valued(claims, path))
+            } else {
+                self.sources.find(granted, path)
+            };
             if !requirement.is_met(value) {
-                let opaque = granted.claims().is_none() && value.is_none();
-                let reason = if opaque {
+                let told = self.tells_of_the_token(granted);
+                return deny(if value.is_none() && !told {
                     Reason::ClaimsUnavailable
                 } else {
                     reason
-                };
-                return Err(Denial::new(reason).for_kind(granted.kind()));
+                });
             }
         }
-        Ok(())
+        if self.forbidden.is_empty() {
+            return Ok(());
+        }
+        let forbidden = self.sources.of(granted).any(|claims| {
+            let members = claims.members();
+            self.forbidden.iter().any(|name| members.contains_key(name))
+        });
+        if forbidden {
+            deny(Reason::ClaimForbidden)
+        } else if self.tells_of_the_token(granted) {
+            Ok(())
+        } else {
+            // What cannot be seen cannot be seen to be absent.
+            deny(Reason::ClaimsUnavailable)
+        }
+    }
+
+    /// Whether anything is known of what the access token says, beside an ID token.
+    fn tells_of_the_token(&self, granted: &Granted) -> bool {
+        granted.claims().is_some()
+            || self.sources.of(granted).count() > usize::from(granted.id_token_claims().is_some())
     }
 }
 
