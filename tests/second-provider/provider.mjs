@@ -15,9 +15,6 @@ const SCOPES = ['openid', 'offline_access', 'profile', 'email'];
 const RESOURCE_SCOPES = [...SCOPES, 'read', 'write'].join(' ');
 const SIGNATURES = ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'];
 
-// The same after a change of keys.
-const NONCE_SECRET = crypto.randomBytes(32);
-
 const CLAIMS = {
   sub: USER,
   name: 'John Doe',
@@ -40,6 +37,11 @@ export function signingKeys() {
     kid: crypto.randomUUID(),
     use: 'sig',
   }));
+}
+
+/** What nonces are made from. */
+export function nonceSecret() {
+  return crypto.randomBytes(32);
 }
 
 /** What is kept, for as long as the process runs: an adapter that outlives a change of keys. */
@@ -71,9 +73,10 @@ export function memory() {
 
 /**
  * A provider. `modules` is what the package exports, its helpers for grants included; `options` is
- * what the test asked for; `https` is the address of the listener that asks for certificates.
+ * what the test asked for; `https` is the address of the listener that asks for certificates; `nonces`
+ * is what those for DPoP proofs are made from.
  */
-export function makeProvider(modules, { issuer, https, adapter, keys, options }) {
+export function makeProvider(modules, { issuer, https, adapter, keys, nonces, options }) {
   const lifespan = options.access_token_lifespan ?? 300;
   const provider = new modules.Provider(issuer, {
     adapter,
@@ -100,7 +103,7 @@ export function makeProvider(modules, { issuer, https, adapter, keys, options })
     discovery: https ? { mtls_endpoint_aliases: aliases(https) } : {},
     extraClientMetadata: { properties: ['access_token_format'] },
     extraTokenClaims: () => options.access_token_claims,
-    features: features(options, lifespan),
+    features: features(options, lifespan, nonces),
     rotateRefreshToken: options.rotation ?? true,
     ttl: {
       AccessToken: lifespan,
@@ -124,14 +127,14 @@ export function makeProvider(modules, { issuer, https, adapter, keys, options })
   return provider;
 }
 
-function features(options, lifespan) {
+function features(options, lifespan, nonces) {
   return {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
     dPoP: {
       enabled: true,
       ...(options.dpop_nonces && {
-        nonceSecret: NONCE_SECRET,
+        nonceSecret: nonces,
         requireNonce: () => true,
       }),
     },

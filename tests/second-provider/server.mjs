@@ -14,7 +14,7 @@ import * as readline from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 
-import { makeProvider, memory, signingKeys } from './provider.mjs';
+import { makeProvider, memory, nonceSecret, signingKeys } from './provider.mjs';
 
 // The package has its say on standard output, where the answer alone belongs.
 console.info = console.error;
@@ -31,11 +31,12 @@ const adapter = memory();
 const requests = [];
 let options;
 let keys = signingKeys();
+let nonces = nonceSecret();
 let addresses;
 let provider;
 let handle;
-// Open, unless a test holds token requests.
-let gate = { opened: Promise.resolve() };
+// Open, unless a test holds the requests to a path.
+let gate = {};
 
 async function load(folder) {
   const at = (file) => pathToFileURL(path.join(folder, 'node_modules/oidc-provider/lib', file));
@@ -73,13 +74,14 @@ async function listen(server) {
   return `127.0.0.1:${server.address().port}`;
 }
 
-/** The provider with the keys of now. */
+/** The provider with the keys and nonces of now. */
 function renew() {
   provider = makeProvider(modules, {
     issuer: `http://${addresses.http}`,
     https: addresses.https && `https://${addresses.https}`,
     adapter,
     keys,
+    nonces,
     options,
   });
   provider.use(record);
@@ -91,7 +93,7 @@ async function record(ctx, next) {
   if (ctx.get('test-own')) return next();
   const request = { method: ctx.method, path: ctx.path };
   requests.push(request);
-  if (ctx.path === '/token') await gate.opened;
+  if (ctx.path === gate.path) await gate.opened;
   await next();
   const params = ctx.oidc?.params ?? {};
   Object.assign(request, {
@@ -134,8 +136,12 @@ const commands = {
     keys = withdraw ? signingKeys() : [...signingKeys(), ...keys];
     renew();
   },
-  hold: () => {
-    gate = {};
+  renew_nonces: () => {
+    nonces = nonceSecret();
+    renew();
+  },
+  hold: ({ path: held }) => {
+    gate = { path: held };
     gate.opened = new Promise((resolve) => {
       gate.open = resolve;
     });

@@ -2,6 +2,7 @@
 
 use gateway_tests::{
     Client, Config, Gateway, ProviderClient, ProviderOptions, ProviderTokens, SecondProvider,
+    eventually,
 };
 use keycloak_testkit::EchoUpstream;
 use serde_json::json;
@@ -59,6 +60,16 @@ impl World {
     /// John's tokens, straight from the provider, issued to the gateway's client.
     pub(crate) async fn john(&self) -> ProviderTokens {
         self.idp.john(APP, Some(APP_SECRET)).await
+    }
+
+    /// Waits until so many requests are under way at the gateway.
+    pub(crate) async fn under_way(&self, count: usize) {
+        let wanted = format!("oidc_proxy_requests_in_flight {count}\n");
+        eventually(&wanted, || async {
+            let metrics = self.gateway.admin().get("/metrics").send().await;
+            metrics.text().contains(&wanted)
+        })
+        .await;
     }
 
     /// Whether the session lives: its newest refresh token is good straight at the provider.

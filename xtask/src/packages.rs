@@ -44,13 +44,19 @@ const NEEDS: &[Need] = &[
     Need {
         program: "curl",
         package: "curl",
-        why: "the demo's commands",
+        why: "the commands of the demo and of docs/",
         is_met: is_found,
     },
     Need {
         program: "jq",
         package: "jq",
-        why: "the demo's commands",
+        why: "the commands of the demo and of docs/",
+        is_met: is_found,
+    },
+    Need {
+        program: "openssl",
+        package: "openssl",
+        why: "the commands of docs/",
         is_met: is_found,
     },
 ];

@@ -254,40 +254,6 @@ fn relative(path: &Path) -> String {
         .to_string()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{faults, run};
-
-    #[test]
-    fn the_house_is_tidy() {
-        if let Err(error) = run() {
-            panic!("{error:#}");
-        }
-    }
-
-    #[test]
-    fn a_line_is_wrong_for_what_it_names() {
-        let machine = ["/build/gateway/".to_owned()];
-        for (line, count) in [
-            ("a plain line about /usr/lib and https://example.test/x", 0),
-            (concat!("// TO", "DO: later"), 1),
-            (concat!("fetch http://deb.deb", "ian.org/x"), 1),
-            (
-                concat!(
-                    "https://repo.mav",
-                    "en.example/a https://registry.npm",
-                    "js.org/b"
-                ),
-                2,
-            ),
-            ("cd /build/gateway/docs", 1),
-            ("a package named debian-archive-keyring", 0),
-        ] {
-            assert_eq!(faults(line, &machine).len(), count, "{line}");
-        }
-    }
-}
-
 /// The page that every reason code stands on.
 const REASONS: &str = "docs/operations.md";
 
@@ -370,4 +336,38 @@ fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{faults, run};
+
+    #[test]
+    fn the_house_is_tidy() {
+        if let Err(error) = run() {
+            panic!("{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_wrong_for_what_it_names() {
+        let machine = ["/build/gateway/".to_owned()];
+        for (line, count) in [
+            ("a plain line about /usr/lib and https://example.test/x", 0),
+            (concat!("// TO", "DO: later"), 1),
+            (concat!("fetch http://deb.deb", "ian.org/x"), 1),
+            (
+                concat!(
+                    "https://repo.mav",
+                    "en.example/a https://registry.npm",
+                    "js.org/b"
+                ),
+                2,
+            ),
+            ("cd /build/gateway/docs", 1),
+            ("a package named debian-archive-keyring", 0),
+        ] {
+            assert_eq!(faults(line, &machine).len(), count, "{line}");
+        }
+    }
 }

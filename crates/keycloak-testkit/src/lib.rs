@@ -79,6 +79,6 @@ pub use wire::{Endpoint, Fault, Faults, Gate, TokenRequest};
 /// What the seed realm consists of, by name.
 pub mod seed {
     pub use crate::realm::{
-        CERT_BOUND_SECRET, DPOP_SECRET, JWKS_URL, PASSWORD, SERVICE_SECRET, USER,
+        CERT_BOUND_SECRET, DPOP_SECRET, FRONTEND_SECRET, JWKS_URL, PASSWORD, SERVICE_SECRET, USER,
     };
 }

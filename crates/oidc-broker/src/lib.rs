@@ -6,6 +6,8 @@ mod broker;
 mod clock;
 mod fetcher;
 mod http_transport;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod leader;
 mod memory;
 mod oauth_client;

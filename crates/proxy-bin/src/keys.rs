@@ -1,6 +1,5 @@
-//! The gateway's own key pairs, for `private_key_jwt` and for tokens of its own: made once, kept
-//! where only it can read them, published as a JSON Web Key set. Serves the contract's section on
-//! configuration.
+//! The gateway's own key pairs, for `private_key_jwt`, for tokens of its own and for DPoP: made once,
+//! kept where only it can read them. All but that for DPoP are published as a JSON Web Key set. Serves the contract's section on configuration.
 
 mod files;
 
@@ -16,7 +15,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::Secret;
 use oidc_core::client::AssertionSigner;
 use oidc_core::client::assertion::{AssertionClaims, SignError, SigningKey, client_assertion};
+use oidc_core::grant::DpopClient;
 use oidc_core::jose::Algorithm;
+use oidc_core::possession::DpopSigner;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -69,6 +70,9 @@ pub enum KeysError {
 #[derive(Debug)]
 pub(crate) struct OwnKeys {
     files: KeyFiles,
+    /// The key that tokens are bound to is another: who has the one has not the other.
+    dpop_files: KeyFiles,
+    dpop: Mutex<Option<Arc<DpopClient>>>,
     overlap: Duration,
     pairs: Mutex<BTreeMap<&'static str, Arc<Pair>>>,
 }
@@ -119,7 +123,9 @@ impl OwnKeys {
     #[must_use]
     pub(crate) fn in_directory(directory: &Path, overlap: Duration) -> Self {
         Self {
-            files: KeyFiles::in_directory(directory),
+            files: KeyFiles::in_directory(directory, "client"),
+            dpop_files: KeyFiles::in_directory(directory, "dpop"),
+            dpop: Mutex::new(None),
             overlap,
             pairs: Mutex::new(BTreeMap::new()),
         }
@@ -155,6 +161,28 @@ impl OwnKeys {
     /// If the key cannot be read, made or kept.
     pub(crate) fn token_signer(&self, algorithm: Algorithm) -> Result<TokenSigner, KeysError> {
         self.pair(algorithm).map(TokenSigner)
+    }
+
+    /// The key whose possession is proven to providers. It is one for all of them and for good:
+    /// refresh tokens of public clients are bound to it.
+    ///
+    /// # Errors
+    /// If the key cannot be read, made or kept.
+    pub(crate) fn dpop_client(&self) -> Result<Arc<DpopClient>, KeysError> {
+        const ALGORITHM: Algorithm = Algorithm::Es256;
+        let mut dpop = self.dpop.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*dpop {
+            return Ok(Arc::clone(client));
+        }
+        self.dpop_files.prepare()?;
+        let key = match self.dpop_files.read(ALGORITHM, Which::Current)? {
+            Some(kept) => kept.key,
+            None => self.make(&self.dpop_files, ALGORITHM, Which::Current)?.key,
+        };
+        let signer = DpopSigner::new(key, ALGORITHM).map_err(make(ALGORITHM))?;
+        let client = Arc::new(DpopClient::new(signer));
+        *dpop = Some(Arc::clone(&client));
+        Ok(client)
     }
 
     fn pair(&self, algorithm: Algorithm) -> Result<Arc<Pair>, KeysError> {
@@ -236,7 +264,7 @@ impl OwnKeys {
         }
         let current = match read(Which::Current)? {
             Some(kept) => kept.key,
-            None => self.make(algorithm, Which::Current)?.key,
+            None => self.make(&self.files, algorithm, Which::Current)?.key,
         };
         let next = read(Which::Next)?.map(|kept| self.waiting(kept));
         let previous = read(Which::Previous)?
@@ -250,7 +278,7 @@ impl OwnKeys {
     }
 
     fn next(&self, algorithm: Algorithm) -> Result<Next, KeysError> {
-        self.make(algorithm, Which::Next)
+        self.make(&self.files, algorithm, Which::Next)
             .map(|kept| self.waiting(kept))
     }
 
@@ -262,18 +290,23 @@ impl OwnKeys {
     }
 
     /// Makes a key and keeps it; if another process was faster, its key is taken.
-    fn make(&self, algorithm: Algorithm, which: Which) -> Result<Kept, KeysError> {
+    fn make(
+        &self,
+        files: &KeyFiles,
+        algorithm: Algorithm,
+        which: Which,
+    ) -> Result<Kept, KeysError> {
         let key = SigningKey::generate(algorithm).map_err(make(algorithm))?;
-        if self.files.add(algorithm, which, &key)? {
+        if files.add(algorithm, which, &key)? {
             return Ok(Kept {
                 key,
                 age: Duration::ZERO,
             });
         }
-        self.files
+        files
             .read(algorithm, which)?
             .ok_or_else(|| KeysError::Malformed {
-                path: self.files.path(algorithm, which),
+                path: files.path(algorithm, which),
                 algorithm,
             })
     }

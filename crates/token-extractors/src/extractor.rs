@@ -224,10 +224,12 @@ impl Extractor {
                 }
             }
         }
-        Ok(one.into_found(Credential::Bearer).map(|(mut found, edits)| {
-            found.by_dpop = by_dpop;
-            (found, edits)
-        }))
+        Ok(one
+            .into_found(Credential::Bearer)
+            .map(|(mut found, edits)| {
+                found.by_dpop = by_dpop;
+                (found, edits)
+            }))
     }
 
     fn refresh_token<'e>(

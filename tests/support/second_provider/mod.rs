@@ -1,5 +1,6 @@
 //! A certified OpenID provider that is not Keycloak: what the gateway does has to hold with it, too.
 
+mod bound;
 mod description;
 mod process;
 mod skip;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use description::{ProviderClient, ProviderOptions};
 
-use crate::{Answer, Client};
+use crate::{Answer, Client, Request};
 use process::Process;
 
 /// A running provider, of one test. It ends when it is dropped, or when the test's process does.
@@ -103,6 +104,11 @@ impl SecondProvider {
             .await;
     }
 
+    /// Takes no nonce any more that it gave out.
+    pub async fn renew_nonces(&self) {
+        self.command("renew_nonces", &json!({})).await;
+    }
+
     /// What came to this path so far, except for the test's own calls.
     pub async fn requests(&self, path: &str) -> Vec<ProviderRequest> {
         let all = self.command("requests", &json!({})).await;
@@ -118,13 +124,13 @@ impl SecondProvider {
         self.requests("/token").await
     }
 
-    /// Takes token requests up when they are released, and not before.
-    pub async fn hold_token_requests(&self) {
-        self.command("hold", &json!({})).await;
+    /// Takes requests to this path up when they are released, and not before.
+    pub async fn hold(&self, path: &str) {
+        self.command("hold", &json!({"path": path})).await;
     }
 
-    /// Takes up the token requests that are held, and others as they come.
-    pub async fn release_token_requests(&self) {
+    /// Takes up the requests that are held, and others as they come.
+    pub async fn release(&self) {
         self.command("release", &json!({})).await;
     }
 
@@ -133,13 +139,7 @@ impl SecondProvider {
     /// # Panics
     /// If the provider refuses.
     pub async fn john(&self, client: &str, secret: Option<&str>) -> ProviderTokens {
-        let form = [
-            ("grant_type", "password"),
-            ("username", "john"),
-            ("password", "doe"),
-            ("scope", "openid offline_access"),
-        ];
-        let answer = self.token(&form, client, secret).await.expect(200);
+        let answer = self.token(&JOHN, client, secret).await.expect(200);
         ProviderTokens(answer.json())
     }
 
@@ -151,16 +151,25 @@ impl SecondProvider {
 
     /// A token request of the test's own, which is neither counted nor held.
     pub async fn token(&self, form: &[(&str, &str)], client: &str, secret: Option<&str>) -> Answer {
-        let mut encoded = url::form_urlencoded::Serializer::new(String::new());
-        encoded
-            .extend_pairs(form)
-            .append_pair("client_id", client)
-            .extend_pairs(secret.map(|secret| ("client_secret", secret)));
-        self.http()
-            .post_form("/token", &encoded.finish())
-            .header("Test-Own", "yes")
+        self.own("/token", &encoded(form, client, secret))
             .send()
             .await
+    }
+
+    /// Has a token revoked, and with a refresh token everything that came of the same login.
+    ///
+    /// # Panics
+    /// If the provider refuses.
+    pub async fn revoke(&self, token: &str, client: &str, secret: Option<&str>) {
+        let form = encoded(&[("token", token)], client, secret);
+        let answer = self.own("/token/revocation", &form).send().await;
+        answer.expect(200);
+    }
+
+    /// A request that is neither counted nor held.
+    fn own(&self, path: &str, form: &str) -> Request {
+        let request = self.http().post_form(path, form);
+        request.header("Test-Own", "yes")
     }
 
     async fn command(&self, name: &str, what: &Value) -> Value {
@@ -173,6 +182,23 @@ impl SecondProvider {
             .expect(200)
             .json()
     }
+}
+
+/// John's login.
+const JOHN: [(&str, &str); 4] = [
+    ("grant_type", "password"),
+    ("username", "john"),
+    ("password", "doe"),
+    ("scope", "openid offline_access"),
+];
+
+fn encoded(form: &[(&str, &str)], client: &str, secret: Option<&str>) -> String {
+    let mut encoded = url::form_urlencoded::Serializer::new(String::new());
+    encoded
+        .extend_pairs(form)
+        .append_pair("client_id", client)
+        .extend_pairs(secret.map(|secret| ("client_secret", secret)));
+    encoded.finish()
 }
 
 impl ProviderTokens {

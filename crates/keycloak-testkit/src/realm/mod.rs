@@ -15,7 +15,8 @@ use serde_json::{Map, Value, json};
 pub use authentication::{ClientAuthentication, ClientKeys};
 pub use client::Client;
 pub use seed::{
-    CERT_BOUND_SECRET, DPOP_SECRET, JWKS_URL, PASSWORD, SERVICE_SECRET, USER, realm_file,
+    CERT_BOUND_SECRET, DPOP_SECRET, FRONTEND_SECRET, JWKS_URL, PASSWORD, SERVICE_SECRET, USER,
+    realm_file,
 };
 pub use user::User;
 

@@ -1,9 +1,12 @@
-//! The realm of the refresh token guide: clients `kong`, `service` and their bound kin, and john.
+//! The realm of the guides: clients `kong`, `service`, `frontend` and their bound kin, and john.
 
 use super::{Client, Realm, User};
 
 /// The secret of the client `service`.
 pub const SERVICE_SECRET: &str = "cf4c655a-0622-4ce6-a0de-d3353ef0b714";
+
+/// The secret of the client `frontend`, whose access tokens are for `service`, too.
+pub const FRONTEND_SECRET: &str = "frontend-secret";
 
 /// The secret of the client `cert-bound`.
 pub const CERT_BOUND_SECRET: &str = "cert-bound-secret";
@@ -21,12 +24,13 @@ pub const USER: &str = "john";
 pub const PASSWORD: &str = "doe";
 
 impl Realm {
-    /// The realm of the guide, under this name.
+    /// The realm of the guides, under this name.
     #[must_use]
     pub fn seed(name: impl Into<String>) -> Self {
         Self::new(name)
             .client(Client::private_key_jwt("kong", JWKS_URL))
-            .client(Client::secret("service", SERVICE_SECRET))
+            .client(Client::secret("service", SERVICE_SECRET).token_exchange())
+            .client(Client::secret("frontend", FRONTEND_SECRET).audience("service"))
             .client(Client::secret("cert-bound", CERT_BOUND_SECRET).certificate_bound())
             .client(Client::certificate("client-tls-auth", "CN=JohnDoe, OU=IT"))
             .client(Client::secret("client-dpop-auth", DPOP_SECRET).dpop_bound())

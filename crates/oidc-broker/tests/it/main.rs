@@ -1,9 +1,13 @@
 //! The driver from outside: flights, rotation, outages, the wire, and what is never printed.
 
+mod bearer;
 mod errors;
 mod example;
 mod flights;
+#[cfg(feature = "tower")]
+mod layer;
 mod model;
+mod revocation;
 mod rotation;
 mod secrets;
 mod support;

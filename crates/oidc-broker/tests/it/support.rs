@@ -111,7 +111,8 @@ impl Idp {
         *calls
     }
 
-    fn signed(&self, claims: &Value) -> String {
+    /// These claims, signed by the key in force.
+    pub(crate) fn signed(&self, claims: &Value) -> String {
         let settings = self.settings.lock().expect("unpoisoned");
         let kid = &KEYS[if settings.renamed { 0 } else { settings.key }];
         let header = json!({"alg": "EdDSA", "kid": kid.kid()});
@@ -143,6 +144,12 @@ impl Idp {
         })
     }
 
+    /// An access token of this name, as a caller presents it.
+    pub(crate) fn access_token(&self, name: &str) -> String {
+        let tokens = self.tokens(name);
+        tokens["access_token"].as_str().expect("a token").to_owned()
+    }
+
     async fn answer(&self, path: &str, body: &str) -> Result<TransportResponse, TransportError> {
         if path.ends_with("openid-configuration") {
             self.count("discovery");
@@ -151,7 +158,12 @@ impl Idp {
             }
             return Ok(response(
                 200,
-                &json!({"issuer": ISSUER, "token_endpoint": "https://idp.test/token", "jwks_uri": "https://idp.test/certs"}),
+                &json!({
+                    "issuer": ISSUER,
+                    "token_endpoint": "https://idp.test/token",
+                    "introspection_endpoint": "https://idp.test/introspect",
+                    "jwks_uri": "https://idp.test/certs",
+                }),
             ));
         }
         if path == "/certs" {
@@ -168,16 +180,17 @@ impl Idp {
             }
             return Ok(response(200, &json!({ "keys": [key] })));
         }
-        let token = body
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("refresh_token="))
-            .unwrap_or_default();
-        let number = self.count("token");
-        self.seen
-            .lock()
-            .expect("unpoisoned")
-            .refresh_tokens
-            .push(token.to_owned());
+        let (what, param) = match path {
+            "/introspect" => ("introspection", "token="),
+            _ => ("token", "refresh_token="),
+        };
+        let token = body.split('&').find_map(|pair| pair.strip_prefix(param));
+        let token = token.unwrap_or_default();
+        let number = self.count(what);
+        if what == "token" {
+            let mut seen = self.seen.lock().expect("unpoisoned");
+            seen.refresh_tokens.push(token.to_owned());
+        }
         let (delay, answer) = (self.token)(token, number);
         tokio::time::sleep(delay).await;
         match answer {
@@ -215,9 +228,12 @@ fn response(status: u16, body: &Value) -> TransportResponse {
 /// The clock of the runtime, which tests pause.
 pub(crate) fn clock() -> jwks_cache::Clock {
     static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    // A test whose clock was paused before another began this one: no moment of it comes before.
+    const EARLIER: Duration = Duration::from_secs(3600);
     let began = *BEGAN;
     Arc::new(move || {
-        let since = Instant::now().into_std().saturating_duration_since(began);
+        let now = Instant::now().into_std() + EARLIER;
+        let since = now.saturating_duration_since(began);
         UnixTime::from_secs(1_800_000_000).plus(since)
     })
 }
@@ -234,6 +250,13 @@ pub(crate) fn policy() -> GrantPolicy {
     let secret = ClientAuthentication::SecretPost(Secret::new("client-secret"));
     let provider = Provider::new(ISSUER).expect("an issuer");
     GrantPolicy::new(provider, vec![Client::new("kong", secret)])
+}
+
+/// A policy by which presented access tokens are taken that are signed.
+pub(crate) fn bearer_policy() -> GrantPolicy {
+    let mut policy = policy();
+    policy.access_tokens.bearer = true;
+    policy
 }
 
 pub(crate) fn refresh(token: &str) -> Credential {

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::request::Moment;
 use crate::client::assertion::SignError;
-use crate::jose::{Claims, CompactJws};
+use crate::jose::{Claims, CompactJws, KeyThumbprint};
 use crate::possession::{DpopSigner, ProofClaims};
 use crate::{Denial, Reason, Secret};
 
@@ -37,6 +37,12 @@ impl DpopClient {
     /// If the library fails.
     pub fn generate() -> Result<Self, SignError> {
         DpopSigner::generate().map(Self::new)
+    }
+
+    /// The key's thumbprint, to which tokens are bound.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &KeyThumbprint {
+        self.signer.thumbprint()
     }
 
     /// Whether this token is bound to the key: what it says of itself is enough, since a proof

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use oidc_core::client::assertion::{KeyedSigner, SigningKey};
 use oidc_core::client::{AssertionSigner, Client, ClientAuthentication};
-use oidc_core::grant::{DpopClient, GrantPolicy, SubjectIssuer, TokenExchange};
+use oidc_core::grant::{GrantPolicy, SubjectIssuer, TokenExchange};
 
 use super::plugin::PluginError;
 use crate::config::{ClientAuthMethod, ClientKey, ExchangeSettings, OidcPlugin};
@@ -51,7 +51,7 @@ pub(super) fn grant_policy(
     policy.introspection = config.access_tokens.introspection.clone();
     policy.user_info = config.access_tokens.user_info.clone();
     if config.client_dpop {
-        policy.dpop = Some(Arc::new(DpopClient::generate()?));
+        policy.dpop = Some(keys.dpop_client()?);
     }
     policy.revocation_token_param = config.revocation_token_param.clone();
     policy.requirements = config.required.clone();

@@ -19,6 +19,8 @@ use super::{KeysError, make};
 #[derive(Debug)]
 pub(super) struct KeyFiles {
     directory: PathBuf,
+    /// What the names of the files begin with.
+    purpose: &'static str,
     /// Whose files are believed, beside root's.
     user: u32,
 }
@@ -49,9 +51,10 @@ pub(super) struct Kept {
 }
 
 impl KeyFiles {
-    pub(super) fn in_directory(directory: &Path) -> Self {
+    pub(super) fn in_directory(directory: &Path, purpose: &'static str) -> Self {
         Self {
             directory: directory.to_owned(),
+            purpose,
             user: rustix::process::geteuid().as_raw(),
         }
     }
@@ -70,7 +73,12 @@ impl KeyFiles {
     }
 
     pub(super) fn path(&self, algorithm: Algorithm, which: Which) -> PathBuf {
-        let name = format!("client-{}{}.pem", algorithm.name(), which.suffix());
+        let name = format!(
+            "{}-{}{}.pem",
+            self.purpose,
+            algorithm.name(),
+            which.suffix()
+        );
         self.directory.join(name)
     }
 
@@ -217,7 +225,7 @@ mod tests {
     #[test]
     fn a_key_of_another_user_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut files = KeyFiles::in_directory(directory.path());
+        let mut files = KeyFiles::in_directory(directory.path(), "client");
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         assert!(
             files

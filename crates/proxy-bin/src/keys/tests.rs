@@ -191,3 +191,16 @@ fn a_key_that_others_can_read_is_refused() {
         readable(0o600);
     }
 }
+
+#[test]
+fn the_key_that_tokens_are_bound_to_outlives_the_process_and_is_not_published() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let keys = || OwnKeys::in_directory(directory.path(), Duration::from_secs(90));
+    let first = keys();
+    let client = first.dpop_client().expect("a key");
+    let again = first.dpop_client().expect("the same");
+    assert!(Arc::ptr_eq(&client, &again), "one for all plugins");
+    assert!(first.published().is_none());
+    let after = keys().dpop_client().expect("the same key");
+    assert_eq!(after.thumbprint(), client.thumbprint());
+}
