@@ -9,7 +9,8 @@ use oidc_core::authorize::Acl;
 use super::acl;
 use super::plugin::{self, OidcPlugin};
 use super::reader::{Item, Section};
-use super::services::{EXPORTED, Route, reference};
+use super::routes::Route;
+use super::services::{EXPORTED, reference};
 
 /// Plugins by what they are attached to.
 #[derive(Default)]
