@@ -210,7 +210,13 @@ impl Grant {
         hash.part(policy.provider.discovery_url().as_str().as_bytes());
         if let Credential::Bearer(token) = credential {
             let sources = policy.key_sources.iter();
+            // Where nothing is kept, or for less long, nothing is served that was kept elsewhere.
+            let most = policy.cache_ttl_max.map_or(u64::MAX, |most| most.as_secs());
+            let salt = policy.cache_salt.as_ref().map_or("", Secret::expose);
             hash.part(credential.kind().name().as_bytes())
+                .part(&[u8::from(policy.cache_tokens)])
+                .part(&most.to_be_bytes())
+                .part(salt.as_bytes())
                 .list(sources.map(|source| source.jwks_uri.as_str().as_bytes()))
                 .part(token.expose().as_bytes());
             return hash.finish();

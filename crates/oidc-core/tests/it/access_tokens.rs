@@ -488,6 +488,24 @@ fn without_a_cache_each_presentation_is_verified() {
 }
 
 #[test]
+fn nothing_is_served_that_was_kept_for_longer_elsewhere() {
+    let key_of = |change: fn(&mut GrantPolicy)| {
+        let mut policy = taking("bearer");
+        change(&mut policy);
+        entering(&Arc::new(policy), presented(&good_token())).key()
+    };
+    let usual = key_of(|_| ());
+    assert_eq!(usual, key_of(|_| ()));
+    for change in [
+        (|policy| policy.cache_tokens = false) as fn(&mut GrantPolicy),
+        |policy| policy.cache_ttl_max = Some(Duration::from_secs(5)),
+        |policy| policy.cache_salt = Some(Secret::new("salt")),
+    ] {
+        assert_ne!(usual, key_of(change));
+    }
+}
+
+#[test]
 fn no_key_is_skipped_for_a_bearer_token() {
     let mut policy = taking("bearer");
     policy.verification.ignore_signature = vec![CredentialKind::Bearer];
