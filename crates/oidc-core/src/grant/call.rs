@@ -50,7 +50,7 @@ impl AwaitReply {
             }
         };
         if let Some(dpop) = &self.grant.policy.dpop {
-            let new = dpop.heard(self.request.url(), reply.dpop_nonce.as_deref());
+            let new = dpop.heard(&self.request, reply.dpop_nonce.as_deref());
             let wanted = wants_nonce(&reply, self.request.endpoint());
             if wanted && new && !self.asked_again {
                 return self.again(now);

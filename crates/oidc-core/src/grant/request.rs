@@ -32,6 +32,8 @@ pub struct ProviderRequest {
     url: Url,
     headers: Vec<(String, Secret)>,
     body: Option<Secret>,
+    /// In the proof of possession, if there is one.
+    nonce: Option<String>,
 }
 
 impl ProviderRequest {
@@ -51,6 +53,11 @@ impl ProviderRequest {
     #[must_use]
     pub fn headers(&self) -> &[(String, Secret)] {
         &self.headers
+    }
+
+    /// The server's nonce that its proof of possession carries.
+    pub(super) fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
     }
 
     /// Its body, a form, which goes by POST; a request without one goes by GET.
@@ -135,6 +142,7 @@ impl Form<'_> {
             url: to.url.clone(),
             headers,
             body: Some(Secret::new(self.fields.finish())),
+            nonce: None,
         })
     }
 }
@@ -250,7 +258,8 @@ pub(super) fn token(
     let mut request = form.into_request(&to, client, moment)?;
     if let Some(dpop) = &policy.dpop {
         // Not the assertion's id as well: each is used once.
-        let proof = dpop.proof("POST", url, None, moment.again())?;
+        let (proof, nonce) = dpop.proof("POST", url, None, moment.again())?;
+        request.nonce = nonce;
         request.headers.retain(|(name, _)| name != "dpop");
         request.headers.push(("dpop".to_owned(), proof));
     }
@@ -316,9 +325,11 @@ pub(super) fn user_info(
     replace(&mut headers, &asked.headers);
     headers.retain(|(name, _)| name != "authorization");
     let bound = policy.dpop.as_ref().filter(|dpop| dpop.owns(token));
+    let mut nonce = None;
     let scheme = if let Some(dpop) = bound {
         headers.retain(|(name, _)| name != "dpop");
-        let proof = dpop.proof("GET", &url, Some(token), moment)?;
+        let proof;
+        (proof, nonce) = dpop.proof("GET", &url, Some(token), moment)?;
         headers.push(("dpop".to_owned(), proof));
         "DPoP"
     } else {
@@ -331,6 +342,7 @@ pub(super) fn user_info(
         url,
         headers,
         body: None,
+        nonce,
     })
 }
 
