@@ -57,7 +57,7 @@ impl DpopClient {
         bound.and_then(serde_json::Value::as_str) == Some(&self.signer.thumbprint().to_string())
     }
 
-    /// The proof for one request, and the nonce in it.
+    /// The proof for one request.
     ///
     /// # Errors
     /// If it cannot be signed.
@@ -67,7 +67,7 @@ impl DpopClient {
         url: &Url,
         access_token: Option<&Secret>,
         moment: Moment,
-    ) -> Result<(Secret, Option<String>), Denial> {
+    ) -> Result<Secret, Denial> {
         let nonce = {
             let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
             nonces.get(&url.origin().ascii_serialization()).cloned()
@@ -80,10 +80,7 @@ impl DpopClient {
             nonce: nonce.as_deref(),
             access_token,
         });
-        match proof {
-            Ok(proof) => Ok((proof, nonce)),
-            Err(error) => Err(Denial::new(Reason::AssertionFailed).with_hint(&error.to_string())),
-        }
+        proof.map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))
     }
 
     /// Takes the nonce of a server's answer; tells whether it is another than the one sent. Of two
@@ -101,6 +98,6 @@ impl DpopClient {
         if nonces.len() < SERVERS_MAX || nonces.contains_key(&server) {
             nonces.insert(server, nonce.to_owned());
         }
-        request.nonce() != Some(nonce)
+        request.nonce().as_deref() != Some(nonce)
     }
 }

@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 use super::policy::GrantPolicy;
 use crate::client::assertion::AssertionClaims;
 use crate::client::{Client, ClientAuthentication};
+use crate::jose::{Claims, CompactJws};
 use crate::provider::{Endpoint, shown};
 use crate::{Credential, Denial, Reason, Secret, UnixTime};
 
@@ -32,8 +33,6 @@ pub struct ProviderRequest {
     url: Url,
     headers: Vec<(String, Secret)>,
     body: Option<Secret>,
-    /// In the proof of possession, if there is one.
-    nonce: Option<String>,
 }
 
 impl ProviderRequest {
@@ -56,8 +55,11 @@ impl ProviderRequest {
     }
 
     /// The server's nonce that its proof of possession carries.
-    pub(super) fn nonce(&self) -> Option<&str> {
-        self.nonce.as_deref()
+    pub(super) fn nonce(&self) -> Option<String> {
+        let (_, proof) = self.headers.iter().find(|(name, _)| name == "dpop")?;
+        let jws = CompactJws::parse(proof.expose()).ok()?;
+        let claims = Claims::parse(&jws.payload().ok()?).ok()?;
+        claims.text("nonce").map(str::to_owned)
     }
 
     /// Its body, a form, which goes by POST; a request without one goes by GET.
@@ -142,7 +144,6 @@ impl Form<'_> {
             url: to.url.clone(),
             headers,
             body: Some(Secret::new(self.fields.finish())),
-            nonce: None,
         })
     }
 }
@@ -258,8 +259,7 @@ pub(super) fn token(
     let mut request = form.into_request(&to, client, moment)?;
     if let Some(dpop) = &policy.dpop {
         // Not the assertion's id as well: each is used once.
-        let (proof, nonce) = dpop.proof("POST", url, None, moment.again())?;
-        request.nonce = nonce;
+        let proof = dpop.proof("POST", url, None, moment.again())?;
         request.headers.retain(|(name, _)| name != "dpop");
         request.headers.push(("dpop".to_owned(), proof));
     }
@@ -325,11 +325,9 @@ pub(super) fn user_info(
     replace(&mut headers, &asked.headers);
     headers.retain(|(name, _)| name != "authorization");
     let bound = policy.dpop.as_ref().filter(|dpop| dpop.owns(token));
-    let mut nonce = None;
     let scheme = if let Some(dpop) = bound {
         headers.retain(|(name, _)| name != "dpop");
-        let proof;
-        (proof, nonce) = dpop.proof("GET", &url, Some(token), moment)?;
+        let proof = dpop.proof("GET", &url, Some(token), moment)?;
         headers.push(("dpop".to_owned(), proof));
         "DPoP"
     } else {
@@ -342,7 +340,6 @@ pub(super) fn user_info(
         url,
         headers,
         body: None,
-        nonce,
     })
 }
 
