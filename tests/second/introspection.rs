@@ -212,3 +212,20 @@ async fn a_scope_of_the_answer_is_required() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_is_no_access_token() {
+    for accept in ["application/json", INTROSPECTION_JWT] {
+        let world = world_of(app(), |config| {
+            config.plugin("introspection_accept", json!(accept));
+        });
+        let Some(world) = world.await else {
+            return;
+        };
+        // The provider says that it is active.
+        let tokens = world.john().await;
+        let request = world.client().get("/").bearer(tokens.refresh());
+        request.send().await.expect(401);
+        assert_eq!(world.upstream.count(), 0);
+    }
+}

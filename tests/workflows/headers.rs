@@ -135,6 +135,29 @@ on_both!(
 );
 
 on_both!(
+    what_the_provider_signs_about_the_token_is_told_as_it_is,
+    World::app()
+        .realm(|realm| {
+            realm.change_client(APP, |client| client.audience(APP).jwt_in_introspection())
+        })
+        .plugin("auth_methods", json!(["introspection"]))
+        .plugin("introspection_accept", json!("application/jwt"))
+        .plugin(
+            "upstream_introspection_jwt_header",
+            json!("x_token_info_jwt")
+        ),
+    |world: World| async move {
+        let token = world.john().await.access_token;
+        let answer = world.client().get("/").bearer(&token).send().await;
+        let told = answer.expect(200).upstream_header("X-Token-Info-Jwt");
+        assert_eq!(
+            claims(&told.expect("a token"))["sub"],
+            claims(&token)["sub"]
+        );
+    }
+);
+
+on_both!(
     what_the_provider_says_about_the_user_is_told,
     World::app()
         .plugin("upstream_user_info_header", json!("x_user_info"))

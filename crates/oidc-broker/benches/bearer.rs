@@ -73,16 +73,15 @@ fn bearer(criterion: &mut Criterion) {
     let (input, signature) = token(&key);
     let token = format!("{input}.{}", URL_SAFE_NO_PAD.encode(&signature));
 
-    let broker = Broker::builder(Arc::new(Idp(set.clone())))
-        .build()
-        .expect("randomness");
     for (name, cache) in [("cached", true), ("first seen, RS256", false)] {
         let mut policy = GrantPolicy::new(Provider::new(ISSUER).expect("an issuer"), vec![]);
         policy.access_tokens.bearer = true;
         policy.cache_tokens = cache;
-        // Not what the other has remembered.
-        policy.cache_salt = Some(Secret::new(name));
         let policy = Arc::new(policy);
+        // Each with a memory of its own: what one remembers, the other would be served.
+        let broker = Broker::builder(Arc::new(Idp(set.clone())))
+            .build()
+            .expect("randomness");
         let grant = async || {
             let credential = Credential::Bearer(Secret::new(black_box(token.as_str())));
             let granted = broker.grant(&policy, credential, None).await;

@@ -23,6 +23,9 @@ use tokio::time::Instant;
 
 use self::files::{Kept, KeyFiles, Which};
 
+/// Known to every server of DPoP, and made and used fastest.
+const DPOP_ALGORITHM: Algorithm = Algorithm::Es256;
+
 /// Keys that cannot be kept or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -169,20 +172,31 @@ impl OwnKeys {
     /// # Errors
     /// If the key cannot be read, made or kept.
     pub(crate) fn dpop_client(&self) -> Result<Arc<DpopClient>, KeysError> {
-        const ALGORITHM: Algorithm = Algorithm::Es256;
         let mut dpop = self.dpop.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*dpop {
             return Ok(Arc::clone(client));
         }
         self.dpop_files.prepare()?;
-        let key = match self.dpop_files.read(ALGORITHM, Which::Current)? {
+        let key = match self.dpop_files.read(DPOP_ALGORITHM, Which::Current)? {
             Some(kept) => kept.key,
-            None => self.make(&self.dpop_files, ALGORITHM, Which::Current)?.key,
+            None => {
+                self.make(&self.dpop_files, DPOP_ALGORITHM, Which::Current)?
+                    .key
+            }
         };
-        let signer = DpopSigner::new(key, ALGORITHM).map_err(make(ALGORITHM))?;
+        let signer = DpopSigner::new(key, DPOP_ALGORITHM).map_err(make(DPOP_ALGORITHM))?;
         let client = Arc::new(DpopClient::new(signer));
         *dpop = Some(Arc::clone(&client));
         Ok(client)
+    }
+
+    /// Finds out whether the key for DPoP could be used, without making one.
+    ///
+    /// # Errors
+    /// If there is one that cannot be read or used.
+    pub(crate) fn check_dpop(&self) -> Result<(), KeysError> {
+        self.dpop_files.read(DPOP_ALGORITHM, Which::Current)?;
+        Ok(())
     }
 
     fn pair(&self, algorithm: Algorithm) -> Result<Arc<Pair>, KeysError> {

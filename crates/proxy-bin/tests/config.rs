@@ -520,3 +520,97 @@ fn no_password_of_a_url_is_printed() {
         assert!(!problems[0].contains("canary"), "{problems:?}");
     }
 }
+
+#[test]
+fn what_came_from_elsewhere_is_never_printed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (path, file) = (
+        directory.path().join("gateway.yaml"),
+        directory.path().join("secret"),
+    );
+    std::fs::write(&file, "*canary* /@\n").expect("written");
+    let text = |there: &str| {
+        format!(
+            r#"
+gateway:
+  listen: ["{there}"]
+  trusted_ips: ["{there}"]
+consumers:
+  - {{username: "{there}"}}
+  - {{username: "{there}", groups: [{{name: "{there}"}}]}}
+consumer_groups:
+  - {{name: g, consumers: ["{there}2"]}}
+services:
+  - name: s
+    host: "{there}"
+    client_certificate: "{there}"
+    routes:
+      - {{name: r, paths: ["{there}", "/"], methods: ["{there}"], hosts: ["{there}"]}}
+      - {{name: "{there}"}}
+      - {{name: "{there}"}}
+    plugins:
+      - name: openid-connect
+        config:
+          issuer: https://idp.test/realms/kong
+          client_id: [kong]
+          client_secret: [s]
+          auth_methods: [password, bearer, "{there}"]
+          bearer_token_header_name: "{there}"
+          refresh_token_param_name: "{there}"
+          token_endpoint: "{there}"
+          upstream_access_token_header: "{there}"
+          anonymous: "{there}2"
+  - {{name: "{there}", url: "http://a"}}
+  - {{name: "{there}", url: "http://a"}}
+plugins:
+  - {{name: openid-connect, service: "{there}2", config: {{issuer: "{there}"}}}}
+routes:
+  - {{name: q, service: {{name: "{there}2"}}}}
+"#
+        )
+    };
+    let environment = [
+        ("ELSEWHERE", "*canary* /@"),
+        ("ELSEWHERE2", "*canary* /@ 2"),
+    ];
+    let found = |text: String| -> Vec<String> {
+        let text = text.replace("{env:ELSEWHERE}2", "{env:ELSEWHERE2}");
+        std::fs::write(&path, text).expect("written");
+        let problems = load(&path, &environment).expect_err("mistakes");
+        problems.iter().map(ToString::to_string).collect()
+    };
+    let plain = found(text("*canary* /@"));
+    assert!(plain.len() >= 20, "{plain:#?}");
+    let shown = plain.iter().filter(|line| line.contains("canary"));
+    assert!(shown.count() >= 15, "{plain:#?}");
+    let by_variable = found(text("{env:ELSEWHERE}"));
+    assert_eq!(by_variable.len(), plain.len(), "{by_variable:#?}");
+    let by_file = found(text(&format!("{{file:{}}}", file.display())));
+    for line in by_variable.iter().chain(&by_file) {
+        assert!(!line.contains("canary"), "{line}");
+    }
+}
+
+#[test]
+fn why_a_document_cannot_be_read_is_told_without_its_text() {
+    for (text, line, because) in [
+        ("a: \"canary", 1, "unclosed quote"),
+        ("a: @canary", 1, "needs quotes"),
+        ("a:\n  b: canary\n c: canary", 3, "block mapping"),
+        ("a: [canary, canary", 1, "unclosed bracket"),
+        ("a: {canary: [}", 1, "'}'"),
+        ("a: canary: canary", 1, "mapping values"),
+        ("a:\n\tcanary: 1", 2, "tab"),
+        ("a: *canary", 1, "anchor"),
+        ("a: canary\n---\nb: canary", 3, "second document"),
+        ("a: \"\\canary\"", 1, "escape"),
+    ] {
+        let problems = problems(text);
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        let problem = &problems[0];
+        assert!(!problem.contains("canary"), "{problem}");
+        assert!(problem.contains("is not well-formed YAML: "), "{problem}");
+        assert!(problem.contains(because), "{text}: {problem}");
+        assert!(problem.contains(&format!(":{line}:")), "{text}: {problem}");
+    }
+}

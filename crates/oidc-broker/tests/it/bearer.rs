@@ -146,7 +146,8 @@ async fn keys_are_served_while_their_provider_is_away_up_to_a_bound() {
 /// A provider that thinks for a moment about opaque tokens, and finds them good.
 fn introspecting() -> World {
     let idp = Idp::answering(|token, _| {
-        let claims = json!({"active": true, "sub": "john", "exp": clock()().as_secs() + 60});
+        let exp = clock()().as_secs() + 60;
+        let claims = json!({"active": true, "token_type": "Bearer", "sub": "john", "exp": exp});
         assert_eq!(token, "opaque");
         (Duration::from_millis(50), Answer::Reply(200, claims))
     });

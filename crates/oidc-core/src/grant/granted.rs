@@ -228,6 +228,11 @@ impl Granted {
                 granted.user_info = UserInfo::Refused;
                 Ok(granted)
             }
+            // The token is good: it is the gateway that should not have asked.
+            (
+                CredentialKind::Introspection,
+                Reason::AccessTokenRefused("introspection.unsupported_token_type"),
+            ) => Err(Denial::new(Reason::RequestRefused).for_kind(self.kind)),
             _ => Err(denial.for_kind(self.kind)),
         }
     }

@@ -19,6 +19,9 @@ use crate::{CredentialKind, Denial, Reason, Secret};
 pub struct IntrospectionPolicy {
     /// Whether the answer must say `active: true` (`introspection_check_active`).
     pub check_active: bool,
+    /// Whether the answer must name a type that access tokens have. Some providers answer for
+    /// refresh tokens, too, and tell by no more than that they name none.
+    pub check_type: bool,
     /// The parameter that holds the token (`introspection_token_param_name`).
     pub token_param: String,
     /// `token_type_hint`; none is sent if it is empty.
@@ -37,6 +40,7 @@ impl Default for IntrospectionPolicy {
     fn default() -> Self {
         Self {
             check_active: true,
+            check_type: true,
             token_param: "token".to_owned(),
             hint: "access_token".to_owned(),
             accept: Accept::Json,
@@ -85,7 +89,7 @@ impl GrantPolicy {
                 let asked = &self.introspection;
                 hash.part(asked.token_param.as_bytes())
                     .part(asked.hint.as_bytes())
-                    .part(&[u8::from(asked.check_active)]);
+                    .part(&[u8::from(asked.check_active), u8::from(asked.check_type)]);
                 (asked.accept, &asked.post_args, &asked.headers, asked.cache)
             }
             CredentialKind::UserInfo => {

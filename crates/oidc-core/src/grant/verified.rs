@@ -179,8 +179,11 @@ impl Evidence<'_> {
         let claims = answer.claims();
         let verification = &policy.verification;
         let now = self.received.received_at;
-        if is_no_access_token(claims) || self.presented_is_of_another_kind() {
+        if names_another_kind(claims) || self.presented_is_of_another_kind() {
             return Err(Refused::Token(VerifyError::Type.code()).callers());
+        }
+        if policy.introspection.check_type && !names_access_token(claims) && !self.is_typed(said) {
+            return Err(Refused::Token("introspection.token_type_missing").callers());
         }
         if verification.claims {
             let foreign = |issuer: &str| self.issuers().iter().all(|allowed| allowed != issuer);
@@ -242,6 +245,23 @@ impl Evidence<'_> {
         Ok(verify_answer(jwt, self.keys, &policy, now)?)
     }
 
+    /// Whether the token is known to be an access token without the provider's saying so.
+    fn is_typed(&self, said: &Said) -> bool {
+        match peek(self.received.access_token.expose()) {
+            // It has been verified as one before it is asked about.
+            Ok(TokenKind::Jws { .. }) if self.policy().access_tokens.bearer => true,
+            Ok(TokenKind::Jws { .. }) => {
+                let token = CompactJws::parse(self.received.access_token.expose());
+                let typ = token
+                    .ok()
+                    .and_then(|jws| jws.typ().map(str::to_ascii_lowercase));
+                matches!(typ.as_deref(), Some("at+jwt" | "application/at+jwt"))
+            }
+            // The answer is the token's own signed twin.
+            _ => matches!(said, Said::Signed { typed: false, .. }),
+        }
+    }
+
     fn presented_is_of_another_kind(&self) -> bool {
         presented(self.received).is_some_and(|claims| is_of_another_kind(&claims))
     }
@@ -300,21 +320,25 @@ fn malformed(endpoint: Endpoint) -> Refused {
     Refused::Presented(endpoint.defect(Defect::Malformed).into())
 }
 
-/// Whether an introspection is about another kind of token: some providers answer for refresh
-/// tokens, too.
-fn is_no_access_token(claims: &Claims) -> bool {
-    let kinds = [
-        "refresh_token",
-        "refresh",
-        "offline",
-        "id_token",
-        "id",
-        "logout",
-    ];
+/// Whether an introspection names another kind of token: some providers answer for refresh tokens,
+/// too.
+fn names_another_kind(claims: &Claims) -> bool {
     is_of_another_kind(claims)
         || claims
             .text("token_type")
-            .is_some_and(|found| kinds.iter().any(|kind| kind.eq_ignore_ascii_case(found)))
+            .is_some_and(|kind| !is_access(kind))
+}
+
+/// Whether it names a kind at all, by the type that only access tokens have (RFC 7662 §2.2, RFC 6749
+/// §7.1).
+fn names_access_token(claims: &Claims) -> bool {
+    let named = [claims.text("token_type"), claims.text("typ")];
+    named.into_iter().flatten().any(is_access)
+}
+
+fn is_access(kind: &str) -> bool {
+    let kinds = ["bearer", "dpop", "pop", "mac", "access_token", "access"];
+    kinds.iter().any(|access| access.eq_ignore_ascii_case(kind))
 }
 
 /// What a presented token says of itself; used against it alone.

@@ -115,14 +115,19 @@ fn the_provider_is_asked_as_a_client_and_the_token_stands_in_the_form_alone() {
 fn only_an_active_answer_lets_a_token_pass() {
     let json = "application/json";
     for (status, media_type, body, expected) in [
-        (200, json, r#"{"active":true}"#, None),
+        (200, json, r#"{"active":true,"token_type":"Bearer"}"#, None),
         (
             200,
             json,
-            r#"{"active":true,"exp":1800000060,"iss":"https://idp.test/realms/kong"}"#,
+            r#"{"active":true,"token_type":"Bearer","exp":1800000060,"iss":"https://idp.test/realms/kong"}"#,
             None,
         ),
-        (200, json, r#"{"active":true,"exp":"1800000060"}"#, None),
+        (
+            200,
+            json,
+            r#"{"active":true,"token_type":"Bearer","exp":"1800000060"}"#,
+            None,
+        ),
         (
             200,
             json,
@@ -162,43 +167,43 @@ fn only_an_active_answer_lets_a_token_pass() {
         (
             200,
             "text/html",
-            r#"{"active":true}"#,
+            r#"{"active":true,"token_type":"Bearer"}"#,
             Some(("introspection_response.not_json", 502)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"exp":1799999999}"#,
+            r#"{"active":true,"token_type":"Bearer","exp":1799999999}"#,
             Some(("token.expired", 401)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"exp":"soon"}"#,
+            r#"{"active":true,"token_type":"Bearer","exp":"soon"}"#,
             Some(("introspection_response.malformed", 502)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"exp":[1]}"#,
+            r#"{"active":true,"token_type":"Bearer","exp":[1]}"#,
             Some(("introspection_response.malformed", 502)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"nbf":1800000009}"#,
+            r#"{"active":true,"token_type":"Bearer","nbf":1800000009}"#,
             Some(("token.not_yet_valid", 401)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"iss":"https://evil.test"}"#,
+            r#"{"active":true,"token_type":"Bearer","iss":"https://evil.test"}"#,
             Some(("token.issuer_mismatch", 401)),
         ),
         (
             200,
             json,
-            r#"{"active":true,"typ":"Refresh"}"#,
+            r#"{"active":true,"token_type":"Bearer","typ":"Refresh"}"#,
             Some(("token.wrong_type", 401)),
         ),
         (
@@ -252,8 +257,7 @@ fn only_an_active_answer_lets_a_token_pass() {
 
 #[test]
 fn what_an_introspection_says_is_what_the_token_is_held_to() {
-    let body =
-        r#"{"active":true,"scope":"read write","sub":"john","aud":["api"],"exp":1800000060}"#;
+    let body = r#"{"active":true,"token_type":"Bearer","scope":"read write","sub":"john","aud":["api"],"exp":1800000060}"#;
     let granted = introspected(taking("introspection"), said(200, "application/json", body));
     let granted = granted.expect("active");
     assert_eq!(granted.access_token().expose(), "opaque");
@@ -276,7 +280,7 @@ fn a_signed_introspection_is_verified_like_any_token() {
         header["typ"] = json!("token-introspection+jwt");
         let mut claims = json!({
             "iss": ISSUER, "aud": CLIENT, "iat": at(0).as_secs(),
-            "token_introspection": {"active": true, "sub": "john"},
+            "token_introspection": {"active": true, "token_type": "Bearer", "sub": "john"},
         });
         for (value, change) in [(&mut header, header_change), (&mut claims, claims_change)] {
             for (name, to) in change.as_object().expect("an object") {
@@ -594,7 +598,11 @@ fn what_is_asked_for_further_is_asked_for_once_and_in_its_order() {
             panic!("the provider is asked");
         };
         let reply = match state.grant().kind() {
-            CredentialKind::Introspection => said(200, "application/json", r#"{"active":true}"#),
+            CredentialKind::Introspection => said(
+                200,
+                "application/json",
+                r#"{"active":true,"token_type":"Bearer"}"#,
+            ),
             CredentialKind::UserInfo => said(200, "application/json", r#"{"sub":"john"}"#),
             _ => tokens(at(0), &json!({"refresh_token": null})),
         };
@@ -803,4 +811,31 @@ fn everybody_who_was_asked_for_a_nonce_sends_it() {
         let step = again.answered(Ok(wanted), at(0));
         assert!(end_of(step).result.is_err(), "and not again");
     }
+}
+
+/// oidc-provider calls a refresh token active, and tells it from an access token by no more than
+/// that it names no type.
+#[test]
+fn an_answer_that_names_no_type_lets_nothing_pass_unless_it_is_allowed_to() {
+    let json = "application/json";
+    let untyped = || {
+        said(
+            200,
+            json,
+            r#"{"active":true,"sub":"john","exp":1800000060}"#,
+        )
+    };
+    let refused = introspected(taking("introspection"), untyped()).expect_err("refused");
+    assert_eq!(
+        (refused.code(), refused.status().as_u16()),
+        ("introspection.token_type_missing", 401)
+    );
+    for typed in [r#""token_type":"DPoP""#, r#""typ":"Bearer""#] {
+        let twin = format!(r#"{{"active":true,"sub":"john","exp":1800000060,{typed}}}"#);
+        let passed = introspected(taking("introspection"), said(200, json, &twin));
+        assert!(passed.is_ok(), "{typed}");
+    }
+    let mut lenient = taking("introspection");
+    lenient.introspection.check_type = false;
+    assert!(introspected(lenient, untyped()).is_ok());
 }

@@ -46,6 +46,21 @@ impl BrokerSettings {
     }
 }
 
+impl BrokerSettings {
+    /// The TLS towards providers.
+    ///
+    /// # Errors
+    /// If certificates cannot be used.
+    pub(crate) fn tls(&self) -> Result<rustls::ClientConfig, TlsSettingsError> {
+        client_tls(&TlsSettings {
+            verify: self.verify,
+            authorities: Vec::new(),
+            further: self.trusted.clone(),
+            identity: self.certificate.clone(),
+        })
+    }
+}
+
 /// Brokers that cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,13 +106,7 @@ impl Brokers {
         if let Some((_, broker)) = self.by_settings.iter().find(|(have, _)| have == settings) {
             return Ok(broker.clone());
         }
-        let tls = TlsSettings {
-            verify: settings.verify,
-            authorities: Vec::new(),
-            further: settings.trusted.clone(),
-            identity: settings.certificate.clone(),
-        };
-        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(client_tls(&tls)?));
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(settings.tls()?));
         let mut documents = Policy::default();
         documents.cooldown = settings.cooldown;
         documents.max_stale = settings.max_stale;

@@ -45,7 +45,7 @@ pub(crate) fn write(
         Carried::AccessToken => token(target, Some(granted.access_token())),
         Carried::RefreshToken => token(target, granted.refresh_token()),
         Carried::IdToken => token(target, granted.id_token()),
-        Carried::IntrospectionJwt => token(target, granted.introspection().and_then(Answer::jwt)),
+        Carried::IntrospectionJwt => introspection_jwt(target, granted),
         Carried::UserInfoJwt => token(target, granted.user_info().and_then(Answer::jwt)),
         Carried::AccessTokenJwk => key(granted.access_token_key().map(|key| &**key)),
         Carried::IdTokenJwk => key(granted.id_token_key().map(|key| &**key)),
@@ -71,6 +71,18 @@ fn token(target: &HeaderTarget, secret: Option<&Secret>) -> Result<HeaderValue, 
         HeaderValue::from_str(token)
     };
     value.map_err(|_| Unwritten::Absent)
+}
+
+/// The answer as it was signed, or the token within it that Keycloak signs (its member `jwt`).
+fn introspection_jwt(target: &HeaderTarget, granted: &Granted) -> Result<HeaderValue, Unwritten> {
+    let answer = granted.introspection().ok_or(Unwritten::Absent)?;
+    match answer.jwt() {
+        Some(jwt) => token(target, Some(jwt)),
+        None => token(
+            target,
+            answer.claims().text("jwt").map(Secret::new).as_ref(),
+        ),
+    }
 }
 
 fn key(key: Option<&VerificationKey>) -> Result<HeaderValue, Unwritten> {

@@ -304,6 +304,15 @@ fn url_of(parts: &Parts, connection: &Connection, https: bool) -> Option<Url> {
     Url::parse(&format!("{scheme}://{authority}{}", parts.uri.path())).ok()
 }
 
+impl PossessionSettings {
+    /// Whether the authorities of the header's certificates cannot be used.
+    #[must_use]
+    pub(crate) fn has_bad_authorities(&self) -> bool {
+        let header = self.certificate_header.as_ref();
+        header.is_some_and(|header| verifier(&header.authorities).is_err())
+    }
+}
+
 fn verifier(
     authorities: &[String],
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, AuthoritiesError> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::authenticate::SIGNED_JWT_ALGORITHM;
-use crate::config::{self, ClientAuthMethod, ClientKey, Gateway};
+use crate::authenticate::{BrokerSettings, SIGNED_JWT_ALGORITHM};
+use crate::config::{self, ClientAuthMethod, ClientKey, Gateway, OidcPlugin};
 use crate::forward::Upstream;
 use crate::keys::OwnKeys;
 use crate::listen::server_tls;
@@ -37,6 +37,25 @@ pub(super) fn run(file: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The same of one plugin.
+fn plugin_problems(plugin: &OidcPlugin, gateway: &Gateway, keys: &OwnKeys) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Err(error) = BrokerSettings::of(plugin, &gateway.settings).tls() {
+        problems.push(format!("TLS towards the identity provider: {error}"));
+    }
+    if plugin.possession.has_bad_authorities() {
+        problems.push(
+            "the ca_certificates of proof_of_possession_mtls_from_header cannot be used".to_owned(),
+        );
+    }
+    if plugin.client_dpop
+        && let Err(error) = keys.check_dpop()
+    {
+        problems.push(format!("gateway.state_dir: {error}"));
+    }
+    problems
+}
+
 /// What the file names and does not hold itself: certificates, authorities, keys.
 fn beyond_the_file(gateway: &Gateway) -> Vec<String> {
     let mut problems = Vec::new();
@@ -55,6 +74,9 @@ fn beyond_the_file(gateway: &Gateway) -> Vec<String> {
             && let Err(error) = keys.check(SIGNED_JWT_ALGORITHM)
         {
             problems.push(format!("gateway.state_dir: {error}"));
+        }
+        if let Some(plugin) = &route.plugin {
+            problems.extend(plugin_problems(plugin, gateway, &keys));
         }
         let managed = route.plugin.iter().flat_map(|plugin| &plugin.clients);
         for client in managed {

@@ -60,7 +60,7 @@ pub(super) fn read(
     let header = s.take("bearer_token_header_name").and_then(|item| {
         let name = item.filled_text()?;
         if header_name(&name).is_err() {
-            return item.problem(format!("{name:?} cannot be a header's name"));
+            return item.problem(format!("{} cannot be a header's name", item.shown(&name)));
         }
         Some(name)
     });
@@ -92,6 +92,7 @@ pub(super) fn read(
 fn introspection(s: &mut Section<'_>) -> IntrospectionPolicy {
     let mut policy = IntrospectionPolicy::default();
     policy.check_active = flag(s, "introspection_check_active", true);
+    policy.check_type = flag(s, "introspection_check_token_type", true);
     policy.token_param = text(s, "introspection_token_param_name", "token");
     policy.hint = text(s, "introspection_hint", "access_token");
     policy.accept = accept(

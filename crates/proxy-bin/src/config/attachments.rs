@@ -9,7 +9,8 @@ use oidc_core::authorize::Acl;
 use super::acl;
 use super::plugin::{self, OidcPlugin};
 use super::reader::{Item, Section};
-use super::services::{EXPORTED, Route, reference};
+use super::routes::Route;
+use super::services::{EXPORTED, reference};
 
 /// Plugins by what they are attached to.
 #[derive(Default)]
@@ -127,7 +128,11 @@ impl<'a> Attached<'a> {
                 Place::Route(name) if !self.routes.contains(name) => ("route", name),
                 _ => continue,
             };
-            item.problem::<()>(format!("there is no {} {:?}", missing.0, missing.1));
+            item.problem::<()>(format!(
+                "there is no {} {}",
+                missing.0,
+                item.shown(missing.1)
+            ));
         }
         for route in routes {
             route.plugin = self.oidc.in_force(route);

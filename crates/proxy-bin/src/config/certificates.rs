@@ -73,7 +73,10 @@ pub(super) fn read_authorities(section: &mut Section<'_>) -> Authorities {
 pub(super) fn referred(item: &Item<'_>, id: &str) -> Option<Arc<Certificate>> {
     match item.context.certificates.get()?.get(id) {
         Some(certificate) => Some(Arc::clone(certificate)),
-        None => item.problem(format!("there is no certificate of the id {id:?}")),
+        None => item.problem(format!(
+            "there is no certificate of the id {}",
+            item.shown(id)
+        )),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{ExternalMessageSource, Spanned};
 
 use super::problems::{Place, Problem, Problems};
 
@@ -86,9 +86,10 @@ pub(super) fn read(file: &str, format: Format, text: &str) -> Result<Node, Probl
                 .map(Node::from)
                 .map_err(|error| {
                     let line = error.location().map_or(0, |location| location.line());
+                    let because = reason(&error).map_or_else(String::new, |why| format!(": {why}"));
                     fail(
                         usize::try_from(line).unwrap_or(0),
-                        "is not well-formed YAML".to_owned(),
+                        format!("is not well-formed YAML{because}"),
                     )
                 })
         }
@@ -105,6 +106,33 @@ pub(super) fn read(file: &str, format: Format, text: &str) -> Result<Node, Probl
             })
         }
     }
+}
+
+/// Why a document cannot be read, in words that hold nothing of it: a secret may stand there.
+fn reason(error: &serde_saphyr::Error) -> Option<String> {
+    use serde_saphyr::Error as E;
+    use serde_saphyr::granit_parser::ErrorKind;
+    let words = match error.without_snippet() {
+        E::ExternalMessage { source, msg, .. } => match &**source {
+            ExternalMessageSource::Parser(error) => match error.kind() {
+                ErrorKind::UnexpectedCharacter { .. } => {
+                    "a text that begins like this needs quotes"
+                }
+                ErrorKind::Custom(_)
+                | ErrorKind::InputIo { .. }
+                | ErrorKind::InputDecoding { .. } => return None,
+                _ => msg,
+            },
+            _ => return None,
+        },
+        E::Eof { .. } => "it ends too early",
+        E::MultipleDocuments { .. } => "there is a second document after ---",
+        E::UnknownAnchor { .. } => "an alias stands for an anchor that is not there",
+        E::Budget { .. } => "it is larger, or nested more deeply, than any configuration",
+        E::NullIntoString { .. } => "a key is missing before its colon",
+        _ => return None,
+    };
+    Some(words.to_owned())
 }
 
 fn toml_table(table: &toml::de::DeTable<'_>, line: &dyn Fn(usize) -> usize) -> Tree {

@@ -50,7 +50,10 @@ pub(super) fn read(section: &mut Section<'_>) -> Entities {
             if let Some(name) = name
                 && !taken.insert((what, name.clone()))
             {
-                item.problem::<()>(format!("a second consumer of the {what} {name:?}"));
+                item.problem::<()>(format!(
+                    "a second consumer of the {what} {}",
+                    item.shown(name)
+                ));
             }
         }
         consumers.push(consumer);
@@ -67,7 +70,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Entities {
             Some(consumer) if consumer.groups.contains(&group) => {}
             Some(consumer) => consumer.groups.push(group),
             None => {
-                item.problem::<()>(format!("there is no consumer {name:?}"));
+                item.problem::<()>(format!("there is no consumer {}", item.shown(&name)));
             }
         }
     }
@@ -101,7 +104,7 @@ fn groups<'a>(items: &[Item<'a>]) -> (BTreeMap<String, String>, Vec<(Item<'a>, S
         members.extend(listed.into_iter().map(|member| (member, name.clone())));
         for key in [Some(name.clone()), id].into_iter().flatten() {
             if groups.insert(key.clone(), name.clone()).is_some() {
-                item.problem::<()>(format!("a second consumer group {key:?}"));
+                item.problem::<()>(format!("a second consumer group {}", item.shown(&key)));
             }
         }
     }
@@ -123,7 +126,7 @@ fn consumer(item: &Item<'_>, groups: &BTreeMap<String, String>) -> Option<Consum
             let name = reference(item, &["name", "id"])?;
             match groups.get(&name) {
                 Some(name) => Some(name.clone()),
-                None => item.problem(format!("there is no consumer group {name:?}")),
+                None => item.problem(format!("there is no consumer group {}", item.shown(&name))),
             }
         })
         .collect();

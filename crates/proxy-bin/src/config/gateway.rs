@@ -248,7 +248,8 @@ fn address(item: &Item<'_>) -> Option<SocketAddr> {
     match local.parse() {
         Ok(address) => Some(address),
         Err(_) => item.problem(format!(
-            "{text:?} is not an address with a port, such as 127.0.0.1:8000 or [::1]:8000"
+            "{} is not an address with a port, such as 127.0.0.1:8000 or [::1]:8000",
+            item.shown(&text)
         )),
     }
 }
@@ -259,7 +260,8 @@ fn network(item: &Item<'_>) -> Option<IpNet> {
     match net.or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from)) {
         Some(net) => Some(net),
         None => item.problem(format!(
-            "{text:?} is not an IP address or network, such as 10.0.0.0/8"
+            "{} is not an IP address or network, such as 10.0.0.0/8",
+            item.shown(&text)
         )),
     }
 }

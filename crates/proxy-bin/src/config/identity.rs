@@ -61,7 +61,8 @@ pub(super) fn read(s: &mut Section<'_>, sources: ClaimSources) -> IdentityRule {
         match known(&item)?.named(&name) {
             Some(consumer) => Some(Arc::clone(consumer)),
             None => item.problem(format!(
-                "there is no consumer of the id or the username {name:?}"
+                "there is no consumer of the id or the username {}",
+                item.shown(&name)
             )),
         }
     });

@@ -20,6 +20,7 @@ mod problems;
 mod reader;
 mod reference;
 mod references;
+mod routes;
 mod services;
 mod signed_jwt;
 mod targets;
@@ -41,7 +42,8 @@ pub use plugin::{OidcPlugin, RequiredClaims};
 pub use possession::{CertificateHeader, PossessionSettings};
 pub use problems::{Place, Problem, Problems};
 pub use reference::reference_markdown;
-pub use services::{Protocol, Route, RoutePath, Service};
+pub use routes::{Protocol, Route, RoutePath};
+pub use services::Service;
 pub use signed_jwt::SignedJwtSettings;
 pub use targets::HeaderTarget;
 

@@ -149,6 +149,7 @@ pub const PARAMETERS: &[Parameter] = &[
     row("introspect_jwt_tokens", Bool, Some("false"), true, "Whether the provider is asked about signed tokens, too, once they are verified."),
     row("introspection_accept", Word, Some("application/json"), true, "The form of answer that is asked for: application/json, application/token-introspection+jwt or application/jwt."),
     row("introspection_check_active", Bool, Some("true"), true, "Whether the answer must say that the token is active."),
+    row("introspection_check_token_type", Bool, Some("true"), true, "Whether the answer must name a type that access tokens have (`token_type`, or `typ`). Some providers call refresh tokens active, too, and name none; false is for providers that never name one. An addition of this gateway."),
     row("introspection_endpoint", Text, None, true, "Used instead of the discovered introspection endpoint."),
     row("introspection_endpoint_auth_method", Word, None, true, "Overrides client_auth at the introspection endpoint."),
     row("introspection_headers_client", List, None, false, ""),

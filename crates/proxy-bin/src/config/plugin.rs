@@ -292,7 +292,8 @@ fn auth_methods(s: &mut Section<'_>) -> Vec<CredentialKind> {
                 "{word} is not implemented yet; allowed: {SUPPORTED_METHODS}"
             )),
             word => item.problem(format!(
-                "{word:?} is not an authentication method; allowed: {SUPPORTED_METHODS}"
+                "{} is not an authentication method; allowed: {SUPPORTED_METHODS}",
+                item.shown(word)
             )),
         })
         .collect();
@@ -356,7 +357,7 @@ pub(super) fn places_or(
 fn param_name(item: &Item<'_>) -> Option<String> {
     let name = item.filled_text()?;
     if header_name(&name).is_err() {
-        return item.problem(format!("{name:?} cannot be a header's name"));
+        return item.problem(format!("{} cannot be a header's name", item.shown(&name)));
     }
     Some(name)
 }

@@ -142,7 +142,7 @@ fn certificate_header(item: &Item<'_>) -> Option<CertificateHeader> {
             format: format?,
             authorities,
         }),
-        Err(_) => name.problem(format!("{text:?} cannot be a header's name")),
+        Err(_) => name.problem(format!("{} cannot be a header's name", name.shown(&text))),
     }
 }
 
@@ -157,6 +157,9 @@ fn authority(item: &Item<'_>) -> Option<String> {
     }
     match item.context.authorities.get()?.get(&text) {
         Some(pem) => Some(pem.clone()),
-        None => item.problem(format!("there is no ca_certificate of the id {text:?}")),
+        None => item.problem(format!(
+            "there is no ca_certificate of the id {}",
+            item.shown(&text)
+        )),
     }
 }

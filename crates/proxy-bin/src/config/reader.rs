@@ -111,21 +111,42 @@ impl<'a> Item<'a> {
         matches!(self.node.value, Tree::Null)
     }
 
-    /// The text, and whether it came from elsewhere and must not be printed.
-    fn resolved(&self) -> Option<(String, bool)> {
+    /// The text. It may have come from elsewhere: see [`shown`](Self::shown).
+    pub(super) fn text(&self) -> Option<String> {
         let text = match &self.node.value {
             Tree::Text(text) | Tree::Loose(text, _) => text,
             _ => return self.misfit("a text"),
         };
         match references::resolve(text, self.context.environment) {
-            Resolved::Plain => Some((text.clone(), false)),
-            Resolved::Elsewhere(text) => Some((text, true)),
+            Resolved::Plain => Some(text.clone()),
+            Resolved::Elsewhere(text) => Some(text),
             Resolved::Missing(message) => self.problem(message),
         }
     }
 
-    pub(super) fn text(&self) -> Option<String> {
-        self.resolved().map(|(text, _)| text)
+    /// What was read here as a problem may show it: in quotes, or not at all if it came from
+    /// elsewhere, where secrets are.
+    pub(super) fn shown(&self, text: &str) -> String {
+        if self.is_from_elsewhere() {
+            "what is referred to here".to_owned()
+        } else {
+            format!("{text:?}")
+        }
+    }
+
+    fn is_from_elsewhere(&self) -> bool {
+        let refers = |node: &Node| match &node.value {
+            Tree::Text(text) | Tree::Loose(text, _) => {
+                let resolved = references::resolve(text, self.context.environment);
+                matches!(resolved, Resolved::Elsewhere(_))
+            }
+            _ => false,
+        };
+        // A thing is named by one of its members.
+        match &self.node.value {
+            Tree::Table(entries) => entries.iter().any(|(_, node)| refers(node)),
+            _ => refers(self.node),
+        }
     }
 
     pub(super) fn filled_text(&self) -> Option<String> {
@@ -249,12 +270,12 @@ impl<'a> Item<'a> {
     }
 
     pub(super) fn url(&self) -> Option<url::Url> {
-        let (text, elsewhere) = self.resolved()?;
+        let text = self.text()?;
         // What stands before an @ may be a password.
-        let shown = if elsewhere || text.contains('@') {
+        let shown = if text.contains('@') {
             String::new()
         } else {
-            format!("{text:?} ")
+            format!("{} ", self.shown(&text))
         };
         match url::Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {

@@ -53,7 +53,8 @@ pub(super) fn read(s: &mut Section<'_>, clients: &[ClientConfig]) -> Option<Sign
     if clients.iter().any(|client| client.id == named) {
         let item = issuer.as_ref().unwrap_or(&item);
         item.problem::<()>(format!(
-            "{named:?} is one of client_id: set upstream_signed_jwt_issuer to another name"
+            "{} is one of client_id: set upstream_signed_jwt_issuer to another name",
+            item.shown(&named)
         ));
     }
     Some(SignedJwtSettings {

@@ -38,7 +38,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<HeaderTarget> {
         Some((name, "bearer")) => (name, true),
         Some(_) => {
             return item.problem(format!(
-                "{text:?} is not a header; allowed: a header's name, or name:bearer"
+                "{} is not a header; allowed: a header's name, or name:bearer",
+                item.shown(&text)
             ));
         }
         None => (text.as_str(), false),
@@ -49,10 +50,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<HeaderTarget> {
                 || header.as_str().starts_with("x-forwarded-") =>
         {
             item.problem(format!(
-                "{name:?} belongs to the message itself and cannot be written by a plugin"
+                "{} belongs to the message itself and cannot be written by a plugin",
+                item.shown(name)
             ))
         }
         Ok(name) => Some(HeaderTarget { name, bearer }),
-        Err(_) => item.problem(format!("{name:?} is not a header's name")),
+        Err(_) => item.problem(format!("{} is not a header's name", item.shown(name))),
     }
 }

@@ -241,3 +241,49 @@ async fn an_access_token_is_verified_without_asking_for_anything_but_keys() {
         assert!(text.contains(code), "{code} in {text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_request_is_from_is_told_and_whether_the_list_lets_it_through() {
+    let idp = EmbeddedIdp::start().await.expect("a provider");
+    let realm = idp.realm(&Realm::seed("kong").client(Client::secret("app", SECRET)));
+    let upstream = EchoUpstream::start().await.expect("an upstream");
+    for (allowed, named, anonymous) in [("staff", 0, 1), ("guests", 1, 0)] {
+        let mut files = Files::before(&upstream);
+        files.config["consumers"] = json!([
+            {"username": "john", "acls": [{"group": "staff"}]},
+            {"username": "guest", "acls": [{"group": "guests"}]},
+        ]);
+        files.config["services"][0]["plugins"] = json!([
+            {
+                "name": "openid-connect",
+                "config": {
+                    "issuer": realm.issuer(),
+                    "client_id": ["app"],
+                    "client_secret": [SECRET],
+                    "auth_methods": ["password"],
+                    "consumer_claims": [["preferred_username"]],
+                    "anonymous": "guest",
+                },
+            },
+            {"name": "acl", "config": {"allow": [allowed]}},
+        ]);
+        let file = files.write();
+        let url = "http://localhost:8000/";
+        let john = [
+            "explain", "-c", &file, "--url", url, "-u", "john:doe", "--run",
+        ];
+        let nobody = ["explain", "-c", &file, "--url", url];
+        for (arguments, status, words) in [
+            (&john[..], named, "consumer \"john\""),
+            (&nobody[..], anonymous, "goes on as the anonymous consumer"),
+        ] {
+            let done = run(arguments);
+            let text = printed(&done);
+            assert_eq!(done.status.code(), Some(status), "{text}");
+            assert!(text.contains(words), "{text}");
+            let refused = text.contains("acl.group_not_allowed");
+            assert_eq!(refused, status != 0, "{text}");
+        }
+    }
+    assert_eq!(upstream.count(), 0);
+}

@@ -115,6 +115,14 @@ const ADVICE: &[(&str, &str)] = &[
         "the provider says that the token is not active; Keycloak says so as well if the asking client is not in the token's audience",
     ),
     (
+        "introspection.token_type_missing",
+        "the provider does not say that this is an access token: it may be a refresh token; if it never says so, set introspection_check_token_type to false",
+    ),
+    (
+        "introspection.unsupported_token_type",
+        "the provider does not introspect tokens of this kind: take signed tokens by the method bearer",
+    ),
+    (
         "introspection_response.",
         "the introspection endpoint's answer is not what RFC 7662 says",
     ),
