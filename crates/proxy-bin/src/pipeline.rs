@@ -414,7 +414,10 @@ impl<'a> Exchange<'a> {
     ) -> Option<Upgrade> {
         let kept = remove_hop_by_hop(&mut parts.headers);
         route.managed.remove_from(&mut parts.headers);
-        if !self.connection.hop().is_trusted() {
+        if self.connection.hop().is_trusted() {
+            let headers = &mut parts.headers;
+            route.from_trusted_peers.remove_aliases_from(headers);
+        } else {
             route.from_trusted_peers.remove_from(&mut parts.headers);
         }
         framing::join_cookies(parts);

@@ -63,10 +63,14 @@ impl KeySource {
     #[must_use]
     pub fn new(jwks_uri: Url, issuers_allowed: &[String]) -> Self {
         let below = |issuer: &str| {
-            let issuer = issuer.trim_end_matches('/');
-            let path = jwks_uri.as_str().strip_prefix(issuer);
-            path.is_some_and(|path| path.starts_with('/'))
-                && Url::parse(issuer).is_ok_and(|issuer| issuer.origin() == jwks_uri.origin())
+            // As an address: a host in upper case, or the port that goes without saying, must not
+            // leave the keys of somebody in particular to nobody.
+            let Ok(issuer) = Url::parse(issuer) else {
+                return false;
+            };
+            let path = jwks_uri.path();
+            let path = path.strip_prefix(issuer.path().trim_end_matches('/'));
+            path.is_some_and(|path| path.starts_with('/')) && issuer.origin() == jwks_uri.origin()
         };
         let mut owners: Vec<&String> = issuers_allowed.iter().filter(|i| below(i)).collect();
         owners.sort_by_key(|issuer| issuer.len());
@@ -149,6 +153,7 @@ mod tests {
             "https://idp/realms/a",
             "https://idp/realms/ab",
             "https://idp/realms/a/x/",
+            "https://LOUD:443/realms/a",
         ]
         .map(str::to_owned);
         for (jwks_uri, issuer) in [
@@ -161,6 +166,10 @@ mod tests {
             ("https://idp/realms/abc/certs", None),
             ("https://idp.evil/realms/a/certs", None),
             ("https://keys.test/certs", None),
+            (
+                "https://loud/realms/a/certs",
+                Some("https://LOUD:443/realms/a"),
+            ),
         ] {
             let source = KeySource::new(url(jwks_uri), &allowed);
             assert_eq!(source.issuer.as_deref(), issuer, "{jwks_uri}");

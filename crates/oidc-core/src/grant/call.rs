@@ -50,7 +50,7 @@ impl AwaitReply {
             }
         };
         if let Some(dpop) = &self.grant.policy.dpop {
-            let new = dpop.heard(self.request.url(), reply.dpop_nonce.as_deref());
+            let new = dpop.heard(&self.request, reply.dpop_nonce.as_deref());
             let wanted = wants_nonce(&reply, self.request.endpoint());
             if wanted && new && !self.asked_again {
                 return self.again(now);
@@ -134,7 +134,10 @@ impl AwaitReply {
     /// What was sent and must not be repeated.
     fn secrets(&self) -> Vec<&str> {
         let policy = &*self.grant.policy;
+        let (asked, user) = (&policy.introspection, &policy.user_info);
         let further = policy.token_post_args.iter().chain(&policy.token_headers);
+        let further = further.chain(&asked.post_args).chain(&asked.headers);
+        let further = further.chain(&user.query_args).chain(&user.headers);
         let further = further.map(|(_, value)| value.expose());
         let presented = self.grant.credential.secrets().into_iter();
         presented

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use url::Url;
 
-use super::request::Moment;
+use super::request::{Moment, ProviderRequest};
 use crate::client::assertion::SignError;
 use crate::jose::{Claims, CompactJws, KeyThumbprint};
 use crate::possession::{DpopSigner, ProofClaims};
@@ -83,8 +83,9 @@ impl DpopClient {
         proof.map_err(|error| Denial::new(Reason::AssertionFailed).with_hint(&error.to_string()))
     }
 
-    /// Takes the nonce of a server's answer; tells whether there was a new one.
-    pub(super) fn heard(&self, url: &Url, nonce: Option<&str>) -> bool {
+    /// Takes the nonce of a server's answer; tells whether it is another than the one sent. Of two
+    /// who ask at the same time both are told the same one, and the second learns it as well.
+    pub(super) fn heard(&self, request: &ProviderRequest, nonce: Option<&str>) -> bool {
         // RFC 9449 §8.1: a nonce is of these characters; anything else would break the proof.
         let sound = |nonce: &&str| {
             !nonce.is_empty() && nonce.len() <= 1024 && nonce.bytes().all(|b| b.is_ascii_graphic())
@@ -93,11 +94,10 @@ impl DpopClient {
             return false;
         };
         let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = url.origin().ascii_serialization();
-        let new = nonces.get(&server).map(String::as_str) != Some(nonce);
+        let server = request.url().origin().ascii_serialization();
         if nonces.len() < SERVERS_MAX || nonces.contains_key(&server) {
             nonces.insert(server, nonce.to_owned());
         }
-        new
+        request.nonce().as_deref() != Some(nonce)
     }
 }

@@ -175,9 +175,16 @@ impl AwaitFlight {
         };
         let policy = &self.grant.policy;
         let keys = policy.provider.jwks_uri_of(&self.metadata);
-        if granted
-            .verified
-            .is(&policy.verification, self.grant.kind(), keys)
+        // An answer about a token was met by those alone who verify it in the same way: that is
+        // part of their key. What the token is without the answer is nothing to go by.
+        let told = matches!(
+            self.grant.kind(),
+            CredentialKind::Introspection | CredentialKind::UserInfo
+        );
+        if told
+            || granted
+                .verified
+                .is(&policy.verification, self.grant.kind(), keys)
         {
             return AwaitKeys::of_key(self.grant, self.metadata, granted);
         }
@@ -192,6 +199,19 @@ impl AwaitFlight {
     pub fn full(self) -> Step {
         self.grant.deny(Reason::TooManyFlights)
     }
+}
+
+/// The endpoint by which a grant is told from others. One that asks about a token does so where it
+/// is told to: another endpoint may give another answer.
+pub(super) fn asked_of<'g>(grant: &'g Grant, metadata: &'g ProviderMetadata) -> &'g Url {
+    let question = match grant.kind() {
+        CredentialKind::Introspection => Some(Endpoint::Introspection),
+        CredentialKind::UserInfo => Some(Endpoint::UserInfo),
+        _ => None,
+    };
+    question
+        .and_then(|endpoint| url_of(grant, metadata, endpoint))
+        .unwrap_or_else(|| grant.policy.provider.token_endpoint_of(metadata))
 }
 
 /// Where this endpoint is for the grant's client.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::reply::{self, ProviderReply};
 use super::{GrantPolicy, TokenExchange};
@@ -84,6 +85,7 @@ impl GrantPolicy {
     pub(super) fn hash_question(&self, kind: CredentialKind, hash: &mut Fingerprinting) {
         let (accept, args, headers, kept) = match kind {
             CredentialKind::Introspection => {
+                self.hash_verification(hash);
                 let asked = &self.introspection;
                 hash.part(asked.token_param.as_bytes())
                     .part(asked.hint.as_bytes())
@@ -91,6 +93,7 @@ impl GrantPolicy {
                 (asked.accept, &asked.post_args, &asked.headers, asked.cache)
             }
             CredentialKind::UserInfo => {
+                self.hash_verification(hash);
                 let asked = &self.user_info;
                 (asked.accept, &asked.query_args, &asked.headers, asked.cache)
             }
@@ -127,6 +130,14 @@ impl GrantPolicy {
         hash.part(accept.media_type().as_bytes())
             .part(salt.as_bytes())
             .part(format!("{kept:?}").as_bytes());
+    }
+
+    /// What the provider says can be asked for again, and is not kept in the form in which it came:
+    /// whoever would verify it in another way asks for themselves.
+    fn hash_verification(&self, hash: &mut Fingerprinting) {
+        let keys = self.provider.jwks_uri.as_ref().map_or("", Url::as_str);
+        hash.part(format!("{:?}", self.verification).as_bytes())
+            .part(keys.as_bytes());
     }
 }
 

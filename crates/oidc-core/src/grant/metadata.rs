@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::flight::AwaitFlight;
+use super::flight::{self, AwaitFlight};
 use super::{Grant, Step};
 use crate::provider::{DiscoveryError, ProviderMetadata};
 use crate::{Denial, FingerprintKey, Reason};
@@ -31,7 +31,7 @@ impl AwaitMetadata {
 
     /// Goes on with the metadata.
     pub fn found(self, metadata: Arc<ProviderMetadata>, key: &FingerprintKey) -> Step {
-        let endpoint = self.grant.policy.provider.token_endpoint_of(&metadata);
+        let endpoint = flight::asked_of(&self.grant, &metadata);
         let presented = self.grant.key(&self.grant.credential, endpoint, key);
         Step::Flight(AwaitFlight::presenting(self.grant, metadata, presented))
     }

@@ -198,12 +198,7 @@ impl Grant {
     /// How the client authenticates is no part of it, nor is a scope, a salt or how long results
     /// are kept where a refresh token is traded, with which no scope is sent: two routes that
     /// differ in these alone must not both send the one token that they are given.
-    fn key(
-        &self,
-        credential: &Credential,
-        token_endpoint: &Url,
-        key: &FingerprintKey,
-    ) -> Fingerprint {
+    fn key(&self, credential: &Credential, endpoint: &Url, key: &FingerprintKey) -> Fingerprint {
         let policy = &*self.policy;
         let mut hash = key.begin();
         // By its address: an issuer is spelt with and without a slash.
@@ -221,7 +216,7 @@ impl Grant {
                 .part(token.expose().as_bytes());
             return hash.finish();
         }
-        hash.part(token_endpoint.as_str().as_bytes())
+        hash.part(endpoint.as_str().as_bytes())
             .part(self.client_id().as_bytes())
             .part(credential.kind().name().as_bytes())
             .list(policy.audience.iter().map(String::as_bytes));

@@ -9,6 +9,7 @@ use url::{Url, form_urlencoded};
 use super::policy::GrantPolicy;
 use crate::client::assertion::AssertionClaims;
 use crate::client::{Client, ClientAuthentication};
+use crate::jose::{Claims, CompactJws};
 use crate::provider::{Endpoint, shown};
 use crate::{Credential, Denial, Reason, Secret, UnixTime};
 
@@ -51,6 +52,14 @@ impl ProviderRequest {
     #[must_use]
     pub fn headers(&self) -> &[(String, Secret)] {
         &self.headers
+    }
+
+    /// The server's nonce that its proof of possession carries.
+    pub(super) fn nonce(&self) -> Option<String> {
+        let (_, proof) = self.headers.iter().find(|(name, _)| name == "dpop")?;
+        let jws = CompactJws::parse(proof.expose()).ok()?;
+        let claims = Claims::parse(&jws.payload().ok()?).ok()?;
+        claims.text("nonce").map(str::to_owned)
     }
 
     /// Its body, a form, which goes by POST; a request without one goes by GET.

@@ -58,6 +58,9 @@ impl Evidence<'_> {
         match (self.grant.kind(), &self.received.said) {
             (CredentialKind::Introspection, Some(said)) => self.introspected(said),
             (CredentialKind::UserInfo, Some(said)) => self.described(said),
+            // Nobody vouches for it.
+            (CredentialKind::Introspection, None) => Err(malformed(Endpoint::Introspection)),
+            (CredentialKind::UserInfo, None) => Err(malformed(Endpoint::UserInfo)),
             _ => self.issued(),
         }
     }

@@ -13,6 +13,7 @@ use oidc_core::jose::KeySet;
 use oidc_core::provider::ProviderMetadata;
 use oidc_core::{Credential, CredentialKind, Reason, Secret};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::support::*;
 
@@ -765,6 +766,69 @@ fn tokens_that_are_bound_to_a_key_are_taken_by_whoever_has_one() {
     policy.dpop = Some(Arc::new(DpopClient::generate().expect("a key")));
     let step = led(policy, refresh()).answered(dpop(), at(0));
     assert!(end_of(keys_of(step).found(&keys(), at(0))).result.is_ok());
+}
+
+/// Two routes of one provider and one client, which differ in the last word of each.
+#[test]
+fn an_answer_about_a_token_is_met_by_nobody_who_would_ask_or_verify_otherwise() {
+    type Change = fn(&mut GrantPolicy);
+    let elsewhere = || Url::parse("https://idp.test/stricter").expect("a URL");
+    let changes: [Change; 6] = [
+        |policy| policy.verification.leeway = Duration::from_secs(5),
+        |policy| policy.verification.issuers_allowed = vec!["https://other.test".to_owned()],
+        |policy| policy.verification.claims = false,
+        |policy| policy.verification.signature = false,
+        |policy| policy.verification.typ = Some("at+jwt".to_owned()),
+        |policy| policy.provider.jwks_uri = Some(Url::parse("https://keys.test/").expect("a URL")),
+    ];
+    for method in ["introspection", "userinfo"] {
+        let key = |change: &dyn Fn(&mut GrantPolicy)| {
+            let mut policy = taking(method);
+            change(&mut policy);
+            entering(&Arc::new(policy), presented("opaque")).key()
+        };
+        let same = key(&|_| ());
+        assert_eq!(key(&|_| ()), same, "{method}");
+        for (place, change) in changes.iter().enumerate() {
+            assert_ne!(key(change), same, "{method} {place}");
+        }
+        let endpoint = key(&|policy| {
+            policy.provider.endpoints.introspection = Some(elsewhere());
+            policy.provider.endpoints.userinfo = Some(elsewhere());
+        });
+        assert_ne!(endpoint, same, "{method}");
+    }
+}
+
+/// RFC 9449 §8: of several who ask at the same time, each is told the nonce, and each asks anew.
+#[test]
+fn everybody_who_was_asked_for_a_nonce_sends_it() {
+    let mut policy = policy();
+    policy.dpop = Some(Arc::new(DpopClient::generate().expect("a key")));
+    let policy = Arc::new(policy);
+    let asking = |token: &str| {
+        let credential = Credential::RefreshToken(Secret::new(token));
+        match entering(&policy, credential).lead(None, moment(at(0))) {
+            Step::Call(state) => state,
+            other => panic!("the provider is asked: {other:?}"),
+        }
+    };
+    let (first, second) = (asking("one"), asking("two"));
+    for state in [first, second] {
+        let wanted = ProviderReply {
+            dpop_nonce: Some("n1".to_owned()),
+            ..reply(400, &json!({"error": "use_dpop_nonce"}))
+        };
+        let Step::Call(again) = state.answered(Ok(wanted), at(0)) else {
+            panic!("it is asked once more");
+        };
+        let wanted = ProviderReply {
+            dpop_nonce: Some("n1".to_owned()),
+            ..reply(400, &json!({"error": "use_dpop_nonce"}))
+        };
+        let step = again.answered(Ok(wanted), at(0));
+        assert!(end_of(step).result.is_err(), "and not again");
+    }
 }
 
 /// oidc-provider calls a refresh token active, and tells it from an access token by no more than

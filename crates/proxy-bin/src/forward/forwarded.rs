@@ -59,11 +59,22 @@ impl Hop {
         self.trusted
     }
 
-    /// The host and port that the client asked for, as far as a trusted peer says so.
+    /// The host and port that the client asked for, as far as a trusted peer says so; `None` if it
+    /// says so twice, or says what is more than a host and a port: it may hand on what its client
+    /// sent, and no path or query is to be taken from there.
     #[must_use]
     pub(crate) fn authority<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        let told = self.trusted.then(|| headers.get(HOST)).flatten();
-        told.or_else(|| headers.get(header::HOST))?.to_str().ok()
+        let name = if self.trusted && headers.contains_key(HOST) {
+            HOST
+        } else {
+            header::HOST
+        };
+        let mut lines = headers.get_all(name).iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        let more = |c: char| matches!(c, '/' | '?' | '#' | '\\' | '@' | ',') || c.is_whitespace();
+        line.to_str().ok().filter(|host| !host.contains(more))
     }
 
     /// Whether the client came by TLS, as far as a trusted peer says so.
@@ -196,6 +207,31 @@ mod tests {
         assert!(!headers.contains_key("x_forwarded_for"));
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7, 10.0.0.1");
         assert_eq!(headers["x-forwarded-proto"], "https");
+    }
+
+    #[test]
+    fn a_trusted_peers_word_for_the_host_is_one_host_and_no_path() {
+        let hop = |trusted| Hop::new(IpAddr::from([10, 0, 0, 1]), false, 8000, trusted);
+        for (told, expected) in [
+            (&["api.test:8443"][..], Some("api.test:8443")),
+            (&["[::1]:80"], Some("[::1]:80")),
+            (&[], Some("own.test")),
+            (&["api.test", "own.test"], None),
+            (&["api.test, own.test"], None),
+            (&["api.test/other?x="], None),
+            (&["api.test?"], None),
+            (&["api.test#"], None),
+            (&["api.test\\other"], None),
+            (&["john@api.test"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", HeaderValue::from_static("own.test"));
+            for line in told {
+                headers.append("x-forwarded-host", HeaderValue::from_static(line));
+            }
+            assert_eq!(hop(true).authority(&headers), expected, "{told:?}");
+            assert_eq!(hop(false).authority(&headers), Some("own.test"));
+        }
     }
 
     #[test]

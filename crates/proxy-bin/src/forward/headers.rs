@@ -116,6 +116,12 @@ impl Managed {
         for name in self.0.iter() {
             headers.remove(name);
         }
+        self.remove_aliases_from(headers);
+    }
+
+    /// Removes them as they are with `_` in place of `-` alone: from a trusted peer, who writes them
+    /// itself, and hands on what its clients sent under any other name.
+    pub(crate) fn remove_aliases_from(&self, headers: &mut HeaderMap) {
         if headers.keys().any(|name| name.as_str().contains('_')) {
             let aliases: Vec<HeaderName> = headers
                 .keys()
@@ -225,6 +231,20 @@ mod tests {
         let kept = remove_hop_by_hop(&mut map);
         assert_eq!(kept.upgrade, Some(HeaderValue::from_static("websocket")));
         assert!(map.is_empty());
+    }
+
+    #[test]
+    fn a_trusted_peer_writes_a_header_by_its_own_name_alone() {
+        let managed = Managed::new([HeaderName::from_static("x-client-cert")]);
+        let mut map = headers(&[
+            ("x-client-cert", "the peer's"),
+            ("x_client_cert", "forged"),
+            ("x-client_cert", "forged"),
+            ("x_other", "1"),
+        ]);
+        managed.remove_aliases_from(&mut map);
+        let kept = headers(&[("x-client-cert", "the peer's"), ("x_other", "1")]);
+        assert_eq!(map, kept);
     }
 
     #[test]
