@@ -197,10 +197,30 @@ impl Broker {
         credential: Credential,
         client_arg: Option<&str>,
     ) -> Result<Arc<Granted>, Denial> {
-        let deadline = Instant::now() + self.timeout;
+        self.grant_by(policy, credential, client_arg, self.deadline())
+            .await
+    }
+
+    /// The same within a deadline, which [`complete_by`](Self::complete_by) may share.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
+    pub async fn grant_by(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Arc<Granted>, Denial> {
         self.shared
             .grant(policy, credential, client_arg, deadline)
             .await
+    }
+
+    /// Until when all calls to the provider may take together for a request that has come now.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
     }
 
     /// Finds out what else the policy asks for of what a credential gave: introspection of a
@@ -212,12 +232,24 @@ impl Broker {
     pub async fn complete(
         &self,
         policy: &Arc<GrantPolicy>,
+        granted: Arc<Granted>,
+    ) -> Result<Arc<Granted>, Denial> {
+        self.complete_by(policy, granted, self.deadline()).await
+    }
+
+    /// The same within a deadline.
+    ///
+    /// # Errors
+    /// As [`complete`](Self::complete).
+    pub async fn complete_by(
+        &self,
+        policy: &Arc<GrantPolicy>,
         mut granted: Arc<Granted>,
+        deadline: Instant,
     ) -> Result<Arc<Granted>, Denial> {
         let Some(mut credential) = policy.further(&granted) else {
             return Ok(granted);
         };
-        let deadline = Instant::now() + self.timeout;
         loop {
             let kind = credential.kind();
             let client = granted.client_id().to_owned();

@@ -51,6 +51,8 @@ pub(crate) struct PreparedRoute {
     pub(crate) managed: Managed,
     /// Those that only a trusted peer may send.
     pub(crate) from_trusted_peers: Managed,
+    /// Both: nobody may send them after a body.
+    pub(crate) never_trailers: Managed,
     /// Its counters.
     pub(crate) metrics: RouteMetrics,
     /// Its paths, for those who read about it.
@@ -160,6 +162,7 @@ impl App {
                 preserve_host: route.preserve_host,
                 managed: Managed::default(),
                 from_trusted_peers: Managed::default(),
+                never_trailers: Managed::default(),
                 metrics: metrics.route(&route.name),
                 paths: route.paths.iter().map(shown).collect(),
             });
@@ -326,7 +329,10 @@ fn protect(routes: &mut [PreparedRoute]) {
             .plugin
             .iter()
             .flat_map(|plugin| plugin.written_upstream().cloned().chain(plugin.kept()));
-        route.managed = Managed::new(everywhere.iter().cloned().chain(own));
+        let managed: Vec<_> = everywhere.iter().cloned().chain(own).collect();
+        let never = managed.iter().chain(&handed_on).cloned();
+        route.never_trailers = Managed::new(never);
+        route.managed = Managed::new(managed);
     }
 }
 

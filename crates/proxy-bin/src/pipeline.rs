@@ -271,7 +271,7 @@ impl<'a> Exchange<'a> {
             route
                 .admit(None)
                 .map_err(|denial| self.denied(&denial, respond::not_admitted()))?;
-            let body = RequestBody::flowing(incoming, body_limit, &route.managed);
+            let body = RequestBody::flowing(incoming, body_limit, &route.never_trailers);
             return Ok((Caller::unasked(), body));
         };
         let extractor = plugin.extractor();
@@ -313,7 +313,7 @@ impl<'a> Exchange<'a> {
                 RequestBody::whole(bytes)
             }
             (None, Some((begun, rest))) => {
-                RequestBody::begun(begun, rest, body_limit, &route.managed)
+                RequestBody::begun(begun, rest, body_limit, &route.never_trailers)
             }
             (None, None) => RequestBody::empty(),
         };
@@ -342,11 +342,14 @@ impl<'a> Exchange<'a> {
         evidence: &Evidence,
     ) -> Outcome<Caller> {
         let by_dpop = found.as_ref().is_some_and(|found| found.by_dpop);
+        let deadline = plugin.deadline();
         let traded = match found {
             None => Err(Denial::new(Reason::CredentialMissing)),
             Some(found) => {
                 self.story.kind = Some(found.credential.kind());
-                plugin.authenticate(found.credential, client_arg).await
+                plugin
+                    .authenticate(found.credential, client_arg, deadline)
+                    .await
             }
         };
         let refused = |denial: Denial| match plugin.anonymous(&denial) {
@@ -363,7 +366,7 @@ impl<'a> Exchange<'a> {
         if let Err(denial) = proven {
             return refused(denial).map_err(|denial| self.unproven(plugin, &denial));
         }
-        let granted = match plugin.complete(Arc::clone(&traded)).await {
+        let granted = match plugin.complete(Arc::clone(&traded), deadline).await {
             Ok(granted) => granted,
             Err(denial) => {
                 return refused(denial).map_err(|denial| self.deny_owner(plugin, &denial, &traded));

@@ -205,11 +205,14 @@ impl Gate {
             .extract
             .extract(head)?
             .ok_or(Denial::new(Reason::CredentialMissing))?;
-        let granted = self.broker.grant(&self.policy, credential, None).await?;
+        let (broker, deadline) = (&self.broker, self.broker.deadline());
+        let granted = broker
+            .grant_by(&self.policy, credential, None, deadline)
+            .await?;
         if self.refuse_bound {
             unbound(&granted)?;
         }
-        let granted = self.broker.complete(&self.policy, granted).await?;
+        let granted = broker.complete_by(&self.policy, granted, deadline).await?;
         self.policy.requirements.check(&granted)?;
         Ok(granted)
     }

@@ -189,3 +189,36 @@ async fn a_question_survives_whoever_asked_it() {
     world.present("opaque").await.expect("remembered");
     assert_eq!(world.idp.calls("introspection"), 1);
 }
+
+/// What belongs to one request is waited for within one deadline, however many calls it takes.
+#[tokio::test(start_paused = true)]
+async fn all_calls_for_one_request_share_its_deadline() {
+    let idp = Idp::answering(|_, _| {
+        let answer = json!({"active": true, "token_type": "Bearer"});
+        (Duration::from_secs(6), Answer::Reply(200, answer))
+    });
+    let mut policy = bearer_policy();
+    policy.access_tokens.introspect_signed = true;
+    let world = World::new(idp, policy);
+    for (gone, passes) in [
+        (Duration::from_secs(3), true),
+        (Duration::from_secs(5), false),
+    ] {
+        let token = world.idp.access_token(&format!("{gone:?}"));
+        let (deadline, credential) = (
+            world.broker.deadline(),
+            Credential::Bearer(Secret::new(token)),
+        );
+        let granted = world
+            .broker
+            .grant_by(&world.policy, credential, None, deadline)
+            .await
+            .expect("good");
+        sleep(gone).await;
+        let completed = world
+            .broker
+            .complete_by(&world.policy, granted, deadline)
+            .await;
+        assert_eq!(completed.is_ok(), passes, "{gone:?}");
+    }
+}

@@ -9,6 +9,7 @@ use oidc_core::client::assertion::SignError;
 use oidc_core::grant::{GrantPolicy, Granted};
 use oidc_core::{Credential, CredentialKind, Denial, Reason};
 use token_extractors::{Extractor, ExtractorConfig, InvalidName};
+use tokio::time::Instant;
 
 use super::inject;
 use super::policy::grant_policy;
@@ -156,18 +157,31 @@ impl Plugin {
         &self,
         credential: Credential,
         client_arg: Option<&str>,
+        deadline: Instant,
     ) -> Result<Arc<Granted>, Denial> {
         self.broker
-            .grant(&self.policy, credential, client_arg)
+            .grant_by(&self.policy, credential, client_arg, deadline)
             .await
+    }
+
+    /// Until when the provider may be waited for, on behalf of a request that has come now.
+    #[must_use]
+    pub(crate) fn deadline(&self) -> Instant {
+        self.broker.deadline()
     }
 
     /// Finds out what else is asked for of what a credential gave.
     ///
     /// # Errors
     /// With the reason for which the request is refused.
-    pub(crate) async fn complete(&self, granted: Arc<Granted>) -> Result<Arc<Granted>, Denial> {
-        self.broker.complete(&self.policy, granted).await
+    pub(crate) async fn complete(
+        &self,
+        granted: Arc<Granted>,
+        deadline: Instant,
+    ) -> Result<Arc<Granted>, Denial> {
+        self.broker
+            .complete_by(&self.policy, granted, deadline)
+            .await
     }
 
     /// Holds what a credential gave to what is required, and finds out whom it is from.

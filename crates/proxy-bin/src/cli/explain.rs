@@ -153,8 +153,9 @@ impl Explanation<'_> {
             self.forwarded(route, &target, Some(plugin));
             return Ok(());
         }
-        let granted = match plugin.authenticate(credential, client_arg).await {
-            Ok(granted) if self.run => plugin.complete(granted).await,
+        let deadline = plugin.deadline();
+        let granted = match plugin.authenticate(credential, client_arg, deadline).await {
+            Ok(granted) if self.run => plugin.complete(granted, deadline).await,
             granted => granted,
         };
         let granted = match granted {
