@@ -69,8 +69,10 @@ async fn a_broken_body_is_whole_for_nobody() {
         let mut raw = site.raw().await;
         raw.ask(format!("{HEAD}{body}{SMUGGLED}")).await.expect(200);
         raw.answer().await.expect(200);
-        let requests = upstream.requests();
-        assert!(requests[0].whole);
+        // What was cut before may only now be over for the upstream.
+        let mut requests = upstream.requests();
+        requests.retain(|request| request.whole);
+        assert_eq!(requests.len(), 2, "{body:?}");
         assert_eq!(requests[0].body, data.as_bytes(), "{body:?}");
         assert_eq!(requests[1].path(), "/smuggled");
     }
