@@ -158,7 +158,8 @@ on_both!(
                 "certificate_header_name": "x-client-cert",
                 "certificate_header_format": "base64_encoded",
             })
-        ),
+        )
+        .gateway("trusted_ips", json!(["10.0.0.0/8"])),
     |world: World| async move {
         let identity = Authority::shared().client("CN=client");
         let token = bound_to(&world, &identity).await;

@@ -614,3 +614,25 @@ fn why_a_document_cannot_be_read_is_told_without_its_text() {
         assert!(problem.contains(&format!(":{line}:")), "{text}: {problem}");
     }
 }
+
+#[test]
+fn a_proof_that_nobody_could_give_is_a_mistake() {
+    let plugin = |more: &str| {
+        with_plugin(&format!(
+            "issuer: https://idp.test\nauth_methods: [bearer]\nproof_of_possession_mtls: strict\n{more}"
+        ))
+    };
+    let header = "proof_of_possession_mtls_from_header: {certificate_header_name: x-cert}";
+    let trusted = |text: &str| format!("gateway:\n  trusted_ips: [10.0.0.0/8]\n{text}");
+    for (wrong, part) in [
+        (plugin(""), "no listener asks for certificates"),
+        (plugin(header), "gateway.trusted_ips alone"),
+        (trusted(&plugin("")), "no listener asks for certificates"),
+    ] {
+        let found = problems(&wrong);
+        assert!(found.len() == 1 && found[0].contains(part), "{found:#?}");
+    }
+    assert_eq!(problems(&trusted(&plugin(header))), [""; 0]);
+    let optional = plugin("").replace("strict", "optional");
+    assert_eq!(problems(&optional), [""; 0]);
+}

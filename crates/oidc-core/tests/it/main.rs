@@ -3,6 +3,7 @@
 mod access_tokens;
 mod attacks;
 mod authorize;
+mod dpop_client;
 mod edges;
 mod memories;
 mod oracle;

@@ -15,5 +15,5 @@ pub(crate) use brokers::{BrokerSettings, Brokers};
 pub(crate) use identity::{Caller, WRITTEN as IDENTITY_HEADERS, write as write_identity};
 pub(crate) use plugin::Plugin;
 pub use plugin::PluginError;
-pub(crate) use possession::{DPOP_NONCE, Evidence, ProofMemory};
+pub(crate) use possession::{DPOP_NONCE, Evidence, Foreseen, ProofMemory};
 pub(crate) use signed_jwt::ALGORITHM as SIGNED_JWT_ALGORITHM;

@@ -5,13 +5,15 @@ use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use oidc_core::grant::Granted;
 use oidc_core::jose::AlgorithmSet;
 use oidc_core::possession::{
-    CertificateThumbprint, NonceKey, NonceRule, PossessionError, PossessionPolicy, Presented,
-    PresentedCertificate, Proof, ProofCheck, ProofError, ReplayTable, Scheme, proof_header,
+    CertificateThumbprint, Enforcement, NonceKey, NonceRule, PossessionError, PossessionPolicy,
+    Presented, PresentedCertificate, Proof, ProofCheck, ProofError, ReplayTable, Scheme,
+    proof_header,
 };
 use oidc_core::{Denial, Reason, Secret, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -129,7 +131,7 @@ impl Possession {
     /// Whether proofs by a key are taken.
     #[must_use]
     pub(crate) fn takes_dpop(&self) -> bool {
-        self.policy.dpop != oidc_core::possession::Enforcement::Off
+        self.policy.dpop != Enforcement::Off
     }
 
     /// The header in which a trusted proxy hands on a certificate.
@@ -143,21 +145,10 @@ impl Possession {
         if !self.policy.is_on() {
             return Evidence::default();
         }
-        let lines: Vec<&[u8]> = parts
-            .headers
-            .get_all(DPOP)
-            .iter()
-            .map(HeaderValue::as_bytes)
-            .collect();
-        let proof = match proof_header(&lines) {
-            Ok(None) => None,
-            Ok(Some(proof)) => Some(Ok(Secret::new(proof))),
-            Err(error) => Some(Err(error)),
-        };
         Evidence {
             method: parts.method.as_str().to_owned(),
             url: url_of(parts, connection, https),
-            proof,
+            proof: proof_of(parts),
             certificate: self.certificate(parts, connection),
         }
     }
@@ -245,6 +236,59 @@ impl Possession {
         Ok(())
     }
 
+    /// What of [`prove`](Self::prove) can be told of a request that is only asked about: whether a
+    /// certificate would have to be shown, which nobody can tell.
+    ///
+    /// # Errors
+    /// If it would be refused whatever was shown.
+    pub(crate) fn foresee(
+        &self,
+        granted: &Granted,
+        by_dpop: bool,
+        parts: &Parts,
+        https: bool,
+        now: UnixTime,
+    ) -> Result<Foreseen, Denial> {
+        let kind = granted.kind();
+        if !self.policy.is_on() || !kind.is_access_token() {
+            return Ok(Foreseen::Proven);
+        }
+        let scheme = if https { "https" } else { "http" };
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let url = host.map(|host| format!("{scheme}://{host}{}", parts.uri.path()));
+        let evidence = Evidence {
+            method: parts.method.as_str().to_owned(),
+            url: url.and_then(|url| Url::parse(&url).ok()),
+            proof: proof_of(parts),
+            certificate: Ok(None),
+        };
+        let by_key = Self {
+            policy: PossessionPolicy {
+                mtls: Enforcement::Off,
+                ..self.policy
+            },
+            memory: Arc::clone(&self.memory),
+            header: None,
+            ..*self
+        };
+        by_key.prove(granted, by_dpop, &evidence, now)?;
+        let by_certificate = PossessionPolicy {
+            dpop: Enforcement::Off,
+            ..self.policy
+        };
+        let presented = Presented {
+            scheme: Scheme::Bearer,
+            certificate: None,
+            proof: None,
+        };
+        let cnf = granted.claims().and_then(|claims| claims.claim(&["cnf"]));
+        match by_certificate.decide(cnf, &presented) {
+            Ok(_) => Ok(Foreseen::Proven),
+            Err(PossessionError::CertificateMissing) => Ok(Foreseen::ByCertificate),
+            Err(error) => Err(Denial::new(error.into()).for_kind(kind)),
+        }
+    }
+
     fn verified(
         &self,
         granted: &Granted,
@@ -275,6 +319,25 @@ impl Possession {
     /// The nonce that goes with an answer, where proofs need one.
     pub(crate) fn fresh_nonce(&self, now: UnixTime) -> Option<HeaderValue> {
         self.nonce.then(|| self.memory.nonce(now)).flatten()
+    }
+}
+
+/// What can be told of a proof before there is a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Foreseen {
+    /// Nothing is missing.
+    Proven,
+    /// It depends on the certificate that the client shows.
+    ByCertificate,
+}
+
+fn proof_of(parts: &Parts) -> Option<Result<Secret, ProofError>> {
+    let lines = parts.headers.get_all(DPOP).iter();
+    let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+    match proof_header(&lines) {
+        Ok(None) => None,
+        Ok(Some(proof)) => Some(Ok(Secret::new(proof))),
+        Err(error) => Some(Err(error)),
     }
 }
 

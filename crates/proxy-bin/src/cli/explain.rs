@@ -11,7 +11,7 @@ use token_extractors::{BodyFormat, Extraction};
 
 use super::{fail, runtime};
 use crate::app::{App, PreparedRoute, Unrouted};
-use crate::authenticate::Plugin;
+use crate::authenticate::{Foreseen, Plugin};
 use crate::config;
 use crate::framing;
 use crate::routes::{Asked, BadTarget, normalise, upstream_path};
@@ -147,7 +147,10 @@ impl Explanation<'_> {
             step(
                 6,
                 GATEWAY,
-                &format!("would verify the tokens: {}", checks(plugin)),
+                &format!(
+                    "would verify the tokens: {}",
+                    checks(plugin, dry.grant().kind())
+                ),
             );
             proofs(plugin, dry.grant().kind());
             self.forwarded(route, &target, Some(plugin));
@@ -175,12 +178,22 @@ impl Explanation<'_> {
                 return Ok(());
             }
         };
-        if by_keys {
-            step(4, IDP, "gave its keys, or they were at hand");
-        } else {
-            step(4, IDP, "authenticated the client and took the credential");
-        }
+        step(
+            4,
+            IDP,
+            match dry.grant().kind() {
+                CredentialKind::Bearer => "gave its keys, or they were at hand",
+                CredentialKind::Introspection => {
+                    "authenticated the client and says that it is active"
+                }
+                CredentialKind::UserInfo => "took the token and told about its user",
+                _ => "authenticated the client and took the credential",
+            },
+        );
         received(&granted);
+        if !std::ptr::eq(granted.presented(), &*granted) {
+            more("the provider exchanged the token: this is the one that goes upstream");
+        }
         if !self.run {
             further(plugin, &granted);
         }
@@ -188,9 +201,19 @@ impl Explanation<'_> {
         step(
             6,
             GATEWAY,
-            &format!("verified the tokens: {}", checks(plugin)),
+            &format!("verified the tokens: {}", checks(plugin, granted.kind())),
         );
-        proofs(plugin, granted.kind());
+        let parts = &self.request.parts;
+        let now = oidc_broker::system_clock()();
+        let foreseen = plugin
+            .possession()
+            .foresee(&granted, found.by_dpop, parts, self.request.https, now)
+            .map_err(|denial| refused(&denial))?;
+        if foreseen == Foreseen::ByCertificate {
+            more(
+                "not decided here: the client has to show the certificate that the token is bound to",
+            );
+        }
         caller::told(&identity);
         caller::admitted(route, Some(&identity))?;
         self.forwarded(route, &target, Some(plugin));

@@ -172,6 +172,14 @@ fn read(item: &Item<'_>, mut section: Section<'_>) -> Option<Plugin> {
     let name = section.required("name")?;
     let config = section.take("config");
     section.finish(&["config", "enabled", "name", "route", "service"]);
+    if let Some(word) = name.text()
+        && matches!(word.as_str(), "tls-handshake-modifier" | "mtls-auth")
+    {
+        return name.problem(format!(
+            "{} is not a plugin here: clients are asked for certificates by client_auth of gateway.listen",
+            name.shown(&word)
+        ));
+    }
     let is_acl = name.one_of(&[("openid-connect", false), ("acl", true)])?;
     let plugin = match (is_acl, config) {
         (true, Some(config)) => acl::read(&config).map(|acl| Plugin::Acl(Arc::new(acl))),

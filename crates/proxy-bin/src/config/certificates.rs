@@ -106,7 +106,7 @@ fn pem(item: &Item<'_>, label: &str) -> Option<Secret> {
         Some(text)
     } else {
         item.problem(format!(
-            "is not a PEM text with a {label}; a file is named as {{file: /path}}"
+            "is not a PEM text with a {label}; a file is named as \"{{file:/path}}\""
         ))
     }
 }

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use oidc_core::possession::Enforcement;
+
 use super::attachments::{Attached, Place};
 use super::document::Node;
+use super::gateway::{ClientCertificates, Listener, Settings};
+use super::plugin::OidcPlugin;
 use super::reader::{Context, Item, Section};
 use super::routes::{self, Route};
 use super::{Certificate, Gateway, certificates, entities, gateway};
@@ -99,6 +103,17 @@ pub(super) fn resolve(context: &Context<'_>, root: &Node) -> Option<Gateway> {
     }
     section.finish(ROOT);
     attached.apply(&mut routes);
+    if let Some(settings) = &settings {
+        for route in &routes {
+            if let Some(why) = route
+                .plugin
+                .as_deref()
+                .and_then(|p| unprovable(p, settings))
+            {
+                root.problem::<()>(format!("the plugin of the route {:?}: {why}", route.name));
+            }
+        }
+    }
     if routes.is_empty() {
         root.problem::<()>("no route: nothing would ever be forwarded; add services with routes");
     }
@@ -252,4 +267,25 @@ fn service_url(section: &mut Section<'_>) -> Option<url::Url> {
         Ok(url) => Some(url),
         Err(_) => host.problem(format!("{} is not a host", host.shown(&name))),
     }
+}
+
+/// Why nobody could ever prove what a plugin asks for.
+fn unprovable(plugin: &OidcPlugin, settings: &Settings) -> Option<&'static str> {
+    let possession = &plugin.possession;
+    let asks = |listener: &Listener| {
+        let tls = listener.tls.as_ref();
+        tls.is_some_and(|tls| tls.client_auth != ClientCertificates::Off)
+    };
+    if possession.policy.mtls != Enforcement::Off
+        && possession.certificate_header.is_some()
+        && settings.trusted_ips.is_empty()
+    {
+        return Some(
+            "proof_of_possession_mtls_from_header is believed from peers in gateway.trusted_ips alone, and there are none",
+        );
+    }
+    let strict = possession.policy.mtls == Enforcement::Strict;
+    (strict && possession.certificate_header.is_none() && !settings.listen.iter().any(asks)).then_some(
+        "proof_of_possession_mtls is strict, and no listener asks for certificates: set tls.client_auth of gateway.listen, or proof_of_possession_mtls_from_header",
+    )
 }

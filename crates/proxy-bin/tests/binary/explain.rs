@@ -222,13 +222,21 @@ async fn an_access_token_is_verified_without_asking_for_anything_but_keys() {
         "the issuer's keys decide",
         "verified the tokens: signature",
         "used to ask about the user: --run does",
-        "by a DPoP proof",
     ] {
         assert!(text.contains(words), "{words:?} in {text}");
     }
     assert_eq!(realm.count(Endpoint::Token), 0);
     assert_eq!(realm.count(Endpoint::Userinfo), 0);
     assert!(!text.contains("eyJ"), "some token in {text}");
+
+    // What nobody could prove is not said to pass.
+    files.config["services"][0]["plugins"][0]["config"]["proof_of_possession_dpop"] =
+        json!("strict");
+    files.write();
+    let unproven = explain(&token);
+    let text = printed(&unproven);
+    assert_eq!(unproven.status.code(), Some(1), "{text}");
+    assert!(text.contains("dpop.token_not_bound"), "{text}");
 
     let (rest, _) = token.rsplit_once('.').expect("three parts");
     for (token, code) in [

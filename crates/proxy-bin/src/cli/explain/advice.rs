@@ -157,7 +157,7 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     (
         "provider.unreachable",
-        "no connection to the provider: check issuer, DNS, the network, and its certificate (ssl_verify)",
+        "no connection to the provider: check issuer, DNS, the network, and whether its certificate is of an authority that the system or gateway.trusted_certificates knows",
     ),
     (
         "refresh_token.client_mismatch",

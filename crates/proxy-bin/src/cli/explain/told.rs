@@ -97,13 +97,19 @@ pub(super) fn received(granted: &Granted) {
 }
 
 /// The checks that tokens are held to, in their order.
-pub(super) fn checks(plugin: &Plugin) -> String {
+pub(super) fn checks(plugin: &Plugin, kind: CredentialKind) -> String {
     let policy = plugin.policy();
     let mut checks = Vec::new();
-    if policy.verification.signature {
+    let asked = matches!(
+        kind,
+        CredentialKind::Introspection | CredentialKind::UserInfo
+    );
+    if asked {
+        checks.push("what the provider says");
+    } else if policy.verification.checks_signature(kind) {
         checks.push("signature by a key of the issuer");
     }
-    if policy.verification.claims {
+    if policy.verification.claims && kind != CredentialKind::UserInfo {
         checks.extend(["iss", "exp", "nbf", "iat"]);
     }
     checks.push("token type");
