@@ -205,6 +205,16 @@ fn each_mistake_stands_beside_a_twin_without_it() {
             "no ca_certificate of the id",
         ),
         (
+            &format!(
+                "{LEAST}token_exchange: {{subject_token_issuers: [{{issuer: \"https://a.test\"}}]}}"
+            ),
+            "needs bearer or introspection",
+        ),
+        (
+            "issuer: https://idp.test\nclient_id: [kong]\nclient_secret: ['${{ env \"DECK_SECRET\" }}']\nauth_methods: [password]",
+            "is a template",
+        ),
+        (
             &format!("{LEAST}introspection_accept: text/html"),
             "allowed: application/json",
         ),

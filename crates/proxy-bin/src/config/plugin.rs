@@ -134,6 +134,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<OidcPlugin> {
     let issuers_allowed = texts(s, "issuers_allowed");
     let mut access_tokens = access_tokens::read(s, &auth_methods, &issuers_allowed);
     let exchange = exchange::read(s, &scopes, &audience);
+    let takes_tokens = auth_methods
+        .iter()
+        .any(|kind| matches!(kind, CredentialKind::Bearer | CredentialKind::Introspection));
+    if exchange.is_some() && !takes_tokens && !auth_methods.is_empty() {
+        s.item.problem::<()>(
+            "token_exchange exchanges access tokens that clients present: it needs bearer or introspection in auth_methods",
+        );
+    }
     let asks_nobody =
         |kind: &CredentialKind| matches!(kind, CredentialKind::Bearer | CredentialKind::UserInfo);
     let needs_client = !auth_methods.iter().all(asks_nobody)

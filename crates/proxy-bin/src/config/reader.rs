@@ -117,6 +117,11 @@ impl<'a> Item<'a> {
             Tree::Text(text) | Tree::Loose(text, _) => text,
             _ => return self.misfit("a text"),
         };
+        if text.contains("${{") {
+            return self.problem(
+                "is a template: render the file first (deck file render), or name the variable as \"{env:NAME}\"",
+            );
+        }
         match references::resolve(text, self.context.environment) {
             Resolved::Plain => Some(text.clone()),
             Resolved::Elsewhere(text) => Some(text),
