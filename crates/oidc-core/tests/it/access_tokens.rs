@@ -759,3 +759,23 @@ fn an_answer_that_names_no_type_lets_nothing_pass_unless_it_is_allowed_to() {
     lenient.introspection.check_type = false;
     assert!(introspected(lenient, untyped()).is_ok());
 }
+
+#[test]
+fn what_went_with_a_question_is_not_repeated_in_its_refusal() {
+    let mut policy = taking("introspection");
+    policy.introspection.post_args = vec![("key".to_owned(), Secret::new("canary-1"))];
+    policy.introspection.headers = vec![("x-key".to_owned(), Secret::new("canary-2"))];
+    let policy = Arc::new(policy);
+    let state = entering(&policy, presented("canary-token"));
+    let Step::Call(state) = state.lead(None, moment(at(0))) else {
+        panic!("the provider is asked");
+    };
+    let words = "no: canary-1 canary-2 canary-token";
+    let refusal = json!({"error": "invalid_request", "error_description": words});
+    let denial = denied(state.answered(Ok(reply(400, &refusal)), at(0)));
+    let hint = denial.hint().expect("the provider's words");
+    assert!(
+        hint.starts_with("no: ") && !hint.contains("canary"),
+        "{hint}"
+    );
+}
