@@ -8,10 +8,9 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
 use crate::config::{Limits, Settings};
-use crate::forward::ForwardError;
+use crate::forward::{ClientBody, ForwardError};
 
 /// A message that is refused as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,12 +200,12 @@ pub(crate) enum Collected {
     /// All of it.
     Whole(Bytes),
     /// What was read of one that is longer than what is looked through, and what is to come.
-    Longer(Bytes, Incoming),
+    Longer(Bytes, ClientBody),
 }
 
 /// Reads a body that may hold credentials: whole, or as far as it is looked through.
 pub(crate) async fn collect(
-    mut incoming: Incoming,
+    mut incoming: ClientBody,
     parts: &Parts,
     settings: &Settings,
 ) -> Result<Collected, ForwardError> {

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod config;
 mod forward;
 mod framing;
+mod http1;
 mod keys;
 mod listen;
 mod pipeline;

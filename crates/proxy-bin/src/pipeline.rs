@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use oidc_core::grant::Granted;
 use oidc_core::{CredentialKind, Denial, Fault, Reason, UnixTime};
 use token_extractors::{Found, Malformed};
@@ -16,7 +15,8 @@ use token_extractors::{Found, Malformed};
 use crate::app::{App, PreparedRoute, Unrouted};
 use crate::authenticate::{Caller, DPOP_NONCE, Evidence, Plugin};
 use crate::forward::{
-    Body, ForwardError, ForwardedHeaders, RequestBody, Upgrade, remove_hop_by_hop, via,
+    Body, ClientBody, ForwardError, ForwardedHeaders, OnUpgrade, RequestBody, Upgrade,
+    remove_hop_by_hop, via,
 };
 use crate::framing::{self, BadRequest, Collected};
 use crate::listen::Connection;
@@ -29,7 +29,7 @@ use crate::telemetry::RequestId;
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     connection: &Connection,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Response<Body> {
     let begun = Instant::now();
     let app = shared.app();
@@ -88,7 +88,7 @@ struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    async fn run(mut self, request: Request<Incoming>) -> Outcome<Response<Body>> {
+    async fn run(mut self, request: Request<ClientBody>) -> Outcome<Response<Body>> {
         let (mut parts, incoming) = request.into_parts();
         let limits = &self.app.settings().limits;
         let host =
@@ -167,7 +167,7 @@ impl<'a> Exchange<'a> {
         mut response: Response<Incoming>,
         switch: Option<(&Upgrade, OnUpgrade)>,
     ) -> Outcome<Response<Body>> {
-        let upstream = hyper::upgrade::on(&mut response);
+        let upstream = OnUpgrade::of_hyper(hyper::upgrade::on(&mut response));
         let mut response = response.map(|_| Body::empty());
         let chosen = remove_hop_by_hop(response.headers_mut()).upgrade;
         let (protocol, client) = match (switch, chosen) {
@@ -263,7 +263,7 @@ impl<'a> Exchange<'a> {
         &mut self,
         route: &PreparedRoute,
         parts: &mut Parts,
-        incoming: Incoming,
+        incoming: ClientBody,
     ) -> Outcome<(Caller, RequestBody)> {
         let settings = self.app.settings();
         let body_limit = settings.limits.body;

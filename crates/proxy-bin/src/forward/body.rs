@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
+use super::client_body::{BodyCut, ClientBody};
 use super::error::ForwardError;
 use super::headers::{Managed, guard_trailers, remove_hop_by_hop};
 use super::pool::Lease;
@@ -104,7 +105,7 @@ enum Kind {
     Flowing {
         /// What was read of it already.
         begun: Bytes,
-        body: Incoming,
+        body: ClientBody,
         left: u64,
         progress: Arc<Progress>,
         managed: Managed,
@@ -127,7 +128,7 @@ impl RequestBody {
     /// A body as the client sends it, up to a bound; its trailers without what the client may not
     /// send as a header either.
     #[must_use]
-    pub(crate) fn flowing(body: Incoming, limit: Option<u64>, managed: &Managed) -> Self {
+    pub(crate) fn flowing(body: ClientBody, limit: Option<u64>, managed: &Managed) -> Self {
         Self::begun(Bytes::new(), body, limit, managed)
     }
 
@@ -135,7 +136,7 @@ impl RequestBody {
     #[must_use]
     pub(crate) fn begun(
         begun: Bytes,
-        body: Incoming,
+        body: ClientBody,
         limit: Option<u64>,
         managed: &Managed,
     ) -> Self {
@@ -244,9 +245,9 @@ impl HttpBody for RequestBody {
 /// What was read already goes before what is to come.
 fn poll_begun(
     begun: &mut Bytes,
-    body: &mut Incoming,
+    body: &mut ClientBody,
     context: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+) -> Poll<Option<Result<Frame<Bytes>, BodyCut>>> {
     if begun.is_empty() {
         return Pin::new(body).poll_frame(context);
     }

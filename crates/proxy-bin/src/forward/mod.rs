@@ -2,6 +2,7 @@
 //! Serves the contract's section on the proxy.
 
 mod body;
+mod client_body;
 mod connect;
 mod error;
 mod forwarded;
@@ -11,12 +12,13 @@ mod upgrade;
 mod upstream;
 
 pub(crate) use body::{Body, RequestBody};
+pub(crate) use client_body::ClientBody;
 pub use connect::TlsSettingsError;
 pub(crate) use connect::read_certificates;
 pub(crate) use connect::{TlsSettings, client_tls};
 pub(crate) use error::ForwardError;
 pub(crate) use forwarded::{ForwardedHeaders, Hop};
 pub(crate) use headers::{Managed, remove_hop_by_hop, via};
-pub(crate) use upgrade::{Upgrade, Upgrades};
+pub(crate) use upgrade::{OnUpgrade, Upgrade, Upgrades};
 pub(crate) use upstream::Upstream;
 pub use upstream::UpstreamError;

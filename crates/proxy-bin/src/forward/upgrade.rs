@@ -1,10 +1,15 @@
 //! Upgraded connections: WebSocket and its like, relayed byte for byte. RFC 9110 §7.8.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,6 +52,51 @@ impl Upgrade {
     }
 }
 
+/// A connection that carries another protocol from now on.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// One side of a switch: its connection, once that has taken leave of HTTP; `None` if it ended
+/// before.
+#[derive(Clone)]
+pub(crate) struct OnUpgrade(Arc<Mutex<Switching>>);
+
+type Switching = Pin<Box<dyn Future<Output = Option<Box<dyn Duplex>>> + Send>>;
+
+impl OnUpgrade {
+    /// A side that switches when this says so.
+    pub(crate) fn new(
+        switched: impl Future<Output = Option<Box<dyn Duplex>>> + Send + 'static,
+    ) -> Self {
+        Self(Arc::new(Mutex::new(Box::pin(switched))))
+    }
+
+    /// A side that is hyper's.
+    pub(crate) fn of_hyper(switch: hyper::upgrade::OnUpgrade) -> Self {
+        Self::new(async {
+            let stream = switch.await.ok()?;
+            Some(Box::new(TokioIo::new(stream)) as Box<dyn Duplex>)
+        })
+    }
+}
+
+impl Future for OnUpgrade {
+    type Output = Option<Box<dyn Duplex>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // Whoever panicked with it has not left it half-way: it is polled from its beginning or not.
+        let mut switching = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        switching.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for OnUpgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnUpgrade")
+    }
+}
+
 /// The upgraded connections of a gateway, to be ended when it stops.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Upgrades {
@@ -60,14 +110,14 @@ impl Upgrades {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let both = async {
-                let (client, upstream) = tokio::try_join!(client, upstream)?;
-                let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+                let (Some(mut client), Some(mut upstream)) = tokio::join!(client, upstream) else {
+                    return;
+                };
                 let moved = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
                 tracing::debug!(?moved, "an upgraded connection ended");
-                Ok::<(), hyper::Error>(())
             };
             tokio::select! {
-                _ = both => {}
+                () = both => {}
                 () = stop.cancelled() => {}
             }
             drop(held);

@@ -29,7 +29,7 @@ use super::phase::Phase;
 use super::streams::Streams;
 use super::taking::{Attendant, Taken};
 use super::watch::{Patience, Watched};
-use crate::forward::{Body, ForwardError, Hop};
+use crate::forward::{Body, ClientBody, ForwardError, Hop, OnUpgrade};
 use crate::framing::BadRequest;
 use crate::pipeline;
 use crate::shared::Shared;
@@ -226,6 +226,7 @@ async fn http1(
     let service = service_fn(move |request: Request<Incoming>| {
         let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
         async move {
+            let request = received(request);
             let mut response = pipeline::answer(&shared, &connection, request).await;
             // RFC 9112 §9.3: a body that nobody reads would stand where the next request does.
             if response.body().is_own() && connection.phase.is_reading() {
@@ -270,6 +271,7 @@ async fn http2(
             let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
             let open = streams.open();
             async move {
+                let request = received(request);
                 let mut response = pipeline::answer(&shared, &connection, request).await;
                 // RFC 9113 §8.2.2: a connection of HTTP/2 is not spoken of in messages.
                 response.headers_mut().remove(header::CONNECTION);
@@ -291,6 +293,18 @@ async fn http2(
         .serve_connection(TokioIo::new(stream), service);
     let shut_down = http2::Connection::graceful_shutdown;
     until_ended(serving, shut_down, stop, Some((&streams, timeouts.idle))).await;
+}
+
+/// A request as the pipeline takes it.
+fn received(mut request: Request<Incoming>) -> Request<ClientBody> {
+    let switch = request
+        .extensions_mut()
+        .remove::<hyper::upgrade::OnUpgrade>();
+    request.extensions_mut().clear();
+    if let Some(switch) = switch {
+        request.extensions_mut().insert(OnUpgrade::of_hyper(switch));
+    }
+    request.map(ClientBody::from)
 }
 
 /// Serves a connection to its end. When it is told to stop, or has been idle for as long as it may

@@ -1,0 +1,7 @@
+//! HTTP/1.1 as bytes: what the side that listens and the side that forwards share. RFC 9112.
+
+mod chunks;
+mod lines;
+
+pub(crate) use chunks::{Chunks, NotChunked, Piece, put_chunk, put_last_chunk};
+pub(crate) use lines::{put_fields, put_number};
