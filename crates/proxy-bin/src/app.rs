@@ -211,6 +211,13 @@ impl App {
         &self.routes
     }
 
+    /// Closes connections to upstreams that are of no use any more.
+    pub(crate) fn sweep(&self) {
+        for (_, upstream) in &self.upstreams {
+            upstream.sweep();
+        }
+    }
+
     /// The gateway's own keys.
     #[must_use]
     pub(crate) const fn keys(&self) -> &Arc<OwnKeys> {

@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version, header};
-use hyper::body::Incoming;
 use oidc_core::grant::Granted;
 use oidc_core::{CredentialKind, Denial, Fault, Reason, UnixTime};
 use token_extractors::{Found, Malformed};
@@ -15,7 +14,7 @@ use token_extractors::{Found, Malformed};
 use crate::app::{App, PreparedRoute, Unrouted};
 use crate::authenticate::{Caller, DPOP_NONCE, Evidence, Plugin};
 use crate::forward::{
-    Body, ClientBody, ForwardError, ForwardedHeaders, OnUpgrade, RequestBody, Upgrade,
+    Answer, Body, ClientBody, ForwardError, ForwardedHeaders, OnUpgrade, RequestBody, Upgrade,
     remove_hop_by_hop, via,
 };
 use crate::framing::{self, BadRequest, Collected};
@@ -138,11 +137,13 @@ impl<'a> Exchange<'a> {
                 }
                 refusal
             })?;
-        if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let switch = upgrade.as_ref().zip(on_upgrade);
-            return self.switched(answer.into_upgrade(), switch);
-        }
-        let mut response = answer.into_response();
+        let mut response = match answer {
+            Answer::Response(response) => response,
+            Answer::Switched(response, upstream) => {
+                let switch = upgrade.as_ref().zip(on_upgrade);
+                return self.switched(response, upstream, switch);
+            }
+        };
         let received = response.version();
         *response.version_mut() = Version::HTTP_11;
         let kept = remove_hop_by_hop(response.headers_mut());
@@ -164,11 +165,10 @@ impl<'a> Exchange<'a> {
     /// Both sides speak another protocol from now on, if it is one that was asked for.
     fn switched(
         &self,
-        mut response: Response<Incoming>,
+        mut response: Response<Body>,
+        upstream: OnUpgrade,
         switch: Option<(&Upgrade, OnUpgrade)>,
     ) -> Outcome<Response<Body>> {
-        let upstream = OnUpgrade::of_hyper(hyper::upgrade::on(&mut response));
-        let mut response = response.map(|_| Body::empty());
         let chosen = remove_hop_by_hop(response.headers_mut()).upgrade;
         let (protocol, client) = match (switch, chosen) {
             (Some((offer, client)), Some(chosen)) if offer.includes(&chosen) => (chosen, client),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -21,6 +22,7 @@ pub struct Server {
     listeners: Listeners,
     admin: SocketAddr,
     admin_task: AbortHandle,
+    sweeping: AbortHandle,
 }
 
 /// A gateway that cannot run.
@@ -71,12 +73,14 @@ impl Server {
             admin_task.abort();
             return Err(error.into());
         }
+        let sweeping = tokio::spawn(sweep(Arc::clone(&shared))).abort_handle();
         shared.enter(Stage::Serving);
         Ok(Self {
             shared,
             listeners,
             admin: admin_address,
             admin_task,
+            sweeping,
         })
     }
 
@@ -130,6 +134,17 @@ impl Server {
         let patience = self.shared.app().settings().timeouts.drain;
         let whole = self.listeners.drain(patience).await;
         self.admin_task.abort();
+        self.sweeping.abort();
         whole
+    }
+}
+
+/// How often connections are looked for that upstreams have closed, or that nobody wants any more.
+const SWEEP: Duration = Duration::from_secs(15);
+
+async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        shared.app().sweep();
     }
 }

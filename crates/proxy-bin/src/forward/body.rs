@@ -16,7 +16,8 @@ use tokio::time::{Instant, Sleep};
 use super::client_body::{BodyCut, ClientBody};
 use super::error::ForwardError;
 use super::headers::{Managed, guard_trailers, remove_hop_by_hop};
-use super::pool::Lease;
+use super::http1::Exchange;
+use super::pool::Place;
 
 /// How a request's body is getting on; shared between the body and whoever waits for the answer.
 #[derive(Debug)]
@@ -160,11 +161,6 @@ impl RequestBody {
         }
     }
 
-    /// Whether its length is known only at its end.
-    pub(super) fn is_of_unknown_length(&self) -> bool {
-        !self.is_end_stream() && self.size_hint().exact().is_none()
-    }
-
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         match &self.0 {
             Kind::Whole(_) => None,
@@ -261,17 +257,29 @@ pub(crate) struct Body(Source);
 #[derive(Debug)]
 enum Source {
     Own(Option<Bytes>),
-    /// The upstream's, which has none.
-    Empty,
-    Upstream(Box<FromUpstream>),
+    /// The upstream's, which came with its head, or has none.
+    Whole(Option<Bytes>),
+    Http1(Box<OfHttp1>),
+    Http2(Box<OfHttp2>),
 }
 
+/// A body over HTTP/1.1.
 #[derive(Debug)]
-struct FromUpstream {
-    body: Incoming,
-    /// The connection, which goes back to its pool when the body has ended.
-    lease: Option<Lease>,
+struct OfHttp1 {
+    /// Until it has ended.
+    exchange: Option<Box<Exchange>>,
+    /// Where the connection goes then.
+    place: Place,
     /// How long the upstream may be silent.
+    patience: Duration,
+    /// What has gone wrong, to be told after what came before it is on its way.
+    failed: Option<ForwardError>,
+}
+
+/// A body over HTTP/2.
+#[derive(Debug)]
+struct OfHttp2 {
+    body: Incoming,
     patience: Duration,
     silence: Option<Pin<Box<Sleep>>>,
 }
@@ -287,7 +295,7 @@ impl Body {
     /// No body, in an answer of the upstream's.
     #[must_use]
     pub(crate) const fn empty() -> Self {
-        Self(Source::Empty)
+        Self(Source::Whole(None))
     }
 
     /// Whether the gateway speaks for itself: then nobody takes what is left of the request.
@@ -296,16 +304,26 @@ impl Body {
         matches!(self.0, Source::Own(_))
     }
 
-    pub(super) fn from_upstream(body: Incoming, lease: Option<Lease>, patience: Duration) -> Self {
+    /// The upstream's, all of which is here.
+    pub(super) fn whole(bytes: Bytes) -> Self {
+        Self(Source::Whole((!bytes.is_empty()).then_some(bytes)))
+    }
+
+    pub(super) fn of_exchange(exchange: Box<Exchange>, place: Place, patience: Duration) -> Self {
+        Self(Source::Http1(Box::new(OfHttp1 {
+            exchange: Some(exchange),
+            place,
+            patience,
+            failed: None,
+        })))
+    }
+
+    pub(super) fn of_http2(body: Incoming, patience: Duration) -> Self {
         if body.is_end_stream() {
-            if let Some(lease) = lease {
-                lease.give_back();
-            }
             return Self::empty();
         }
-        Self(Source::Upstream(Box::new(FromUpstream {
+        Self(Source::Http2(Box::new(OfHttp2 {
             body,
-            lease,
             patience,
             silence: None,
         })))
@@ -321,31 +339,84 @@ impl HttpBody for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
         match &mut self.0 {
-            Source::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Empty => Poll::Ready(None),
-            Source::Upstream(from) => from.poll_frame(context),
+            Source::Own(bytes) | Source::Whole(bytes) => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Source::Http1(body) => body.poll_frame(context),
+            Source::Http2(body) => body.poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Source::Own(bytes) => bytes.is_none(),
-            Source::Empty => true,
-            // The connection goes back when the end is polled for.
-            Source::Upstream(from) => from.lease.is_none() && from.body.is_end_stream(),
+            Source::Own(bytes) | Source::Whole(bytes) => bytes.is_none(),
+            // The request may be on its way when the answer has ended.
+            Source::Http1(body) => body.exchange.is_none() && body.failed.is_none(),
+            Source::Http2(body) => body.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Source::Empty => SizeHint::with_exact(0),
-            Source::Upstream(from) => from.body.size_hint(),
+            Source::Own(bytes) | Source::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Source::Http1(body) => match &body.exchange {
+                Some(exchange) => exchange.size_hint(),
+                None => SizeHint::with_exact(0),
+            },
+            Source::Http2(body) => body.body.size_hint(),
         }
     }
 }
 
-impl FromUpstream {
+impl OfHttp1 {
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ForwardError>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some(exchange) = &mut self.exchange else {
+            return Poll::Ready(None);
+        };
+        let mut frame = ready!(exchange.poll_frame(self.patience, context));
+        match &mut frame {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    remove_hop_by_hop(trailers);
+                }
+                if exchange.is_ended() {
+                    self.end();
+                }
+            }
+            Some(Err(error)) => {
+                // A connection that is cut at once takes with it what was not flushed.
+                self.failed = Some(*error);
+                self.exchange = None;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            None => self.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn end(&mut self) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        if exchange.is_sending() {
+            let (place, patience) = (self.place.clone(), self.patience);
+            tokio::spawn(async move { place.keep(exchange.finish(patience).await) });
+        } else {
+            self.place.keep(exchange.into_kept());
+        }
+    }
+}
+
+impl OfHttp2 {
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
@@ -356,30 +427,16 @@ impl FromUpstream {
                     remove_hop_by_hop(trailers);
                 }
                 self.silence = None;
-                if self.body.is_end_stream()
-                    && let Some(lease) = self.lease.take()
-                {
-                    lease.give_back();
-                }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => {
-                self.lease = None;
-                Poll::Ready(Some(Err(ForwardError::Cut)))
-            }
-            Poll::Ready(None) => {
-                if let Some(lease) = self.lease.take() {
-                    lease.give_back();
-                }
-                Poll::Ready(None)
-            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(ForwardError::Cut))),
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 let patience = self.patience;
                 let silence = self
                     .silence
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
                 ready!(silence.as_mut().poll(context));
-                self.lease = None;
                 Poll::Ready(Some(Err(ForwardError::ReadTimeout)))
             }
         }

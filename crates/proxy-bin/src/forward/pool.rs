@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 
 use super::body::RequestBody;
+use super::http1::Connection;
 
 /// How long a connection is kept that nobody uses: Kong's `upstream_keepalive_idle_timeout`.
 const IDLE: Duration = Duration::from_secs(60);
@@ -16,10 +17,7 @@ const KEPT: usize = 256;
 /// As many shards as make it unlikely that two busy cores meet.
 const SHARDS: usize = 16;
 
-/// A connection of HTTP/1.1, which carries one request at a time.
-pub(super) type Http1 = http1::SendRequest<RequestBody>;
-
-/// A connection of HTTP/2, which carries many.
+/// A connection of HTTP/2, which carries many requests at a time.
 pub(super) type Http2 = http2::SendRequest<RequestBody>;
 
 /// The kept connections of one upstream.
@@ -31,8 +29,14 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Kept {
-    connection: Http1,
+    connection: Box<Connection>,
     since: Instant,
+}
+
+impl Kept {
+    fn is_open(&mut self) -> bool {
+        self.since.elapsed() < IDLE && !self.connection.is_spent()
+    }
 }
 
 impl Pool {
@@ -44,31 +48,36 @@ impl Pool {
     }
 
     /// A connection that is open, as far as one can tell: the caller's shard first, then others'.
-    pub(super) fn take(&self, shard: usize) -> Option<Http1> {
+    pub(super) fn take(&self, shard: usize) -> Option<Box<Connection>> {
         (0..SHARDS).find_map(|step| {
-            let mut kept = self.shard(shard.wrapping_add(step));
-            while let Some(last) = kept.pop() {
-                if !last.connection.is_closed() && last.since.elapsed() < IDLE {
-                    return Some(last.connection);
+            loop {
+                // The lock is not held while the connection is looked at.
+                let mut kept = self.shard(shard.wrapping_add(step)).pop()?;
+                if kept.is_open() {
+                    return Some(kept.connection);
                 }
             }
-            None
         })
     }
 
-    fn put(&self, shard: usize, connection: Http1) {
-        if connection.is_closed() {
-            return;
-        }
+    /// Keeps a connection that is free.
+    pub(super) fn put(&self, shard: usize, connection: Box<Connection>) {
         let mut kept = self.shard(shard);
         if kept.len() >= KEPT {
-            kept.retain(|one| !one.connection.is_closed() && one.since.elapsed() < IDLE);
+            kept.retain_mut(Kept::is_open);
         }
         if kept.len() < KEPT {
             kept.push(Kept {
                 connection,
                 since: Instant::now(),
             });
+        }
+    }
+
+    /// Closes the connections that nobody wants any more, or that their other side has closed.
+    pub(super) fn sweep(&self) {
+        for shard in 0..SHARDS {
+            self.shard(shard).retain_mut(Kept::is_open);
         }
     }
 
@@ -93,21 +102,17 @@ impl Pool {
     }
 }
 
-/// A connection in use, which knows where it belongs.
-#[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) connection: Http1,
+/// Where a connection goes when its exchange has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
     pub(super) pool: Arc<Pool>,
     pub(super) shard: usize,
-    /// The request's body, if it flows: a connection that is still taking it is not to be kept.
-    pub(super) progress: Option<Arc<super::body::Progress>>,
 }
 
-impl Lease {
-    /// Back to the pool, if it can carry another request.
-    pub(super) fn give_back(self) {
-        if self.progress.is_none_or(|progress| progress.is_done()) {
-            self.pool.put(self.shard, self.connection);
+impl Place {
+    pub(super) fn keep(&self, connection: Option<Box<Connection>>) {
+        if let Some(connection) = connection {
+            self.pool.put(self.shard, connection);
         }
     }
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Response, Uri, header};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -20,7 +19,9 @@ use tower_service::Service as _;
 use super::body::{Body, RequestBody};
 use super::connect::{TlsSettings, TlsSettingsError, client_tls};
 use super::error::ForwardError;
-use super::pool::{Http1, Http2, Lease, Pool};
+use super::http1::Connection;
+use super::pool::{Http2, Pool};
+use super::upgrade::OnUpgrade;
 use crate::config::Service;
 
 /// Where requests go, prepared.
@@ -60,24 +61,11 @@ pub enum UpstreamError {
 }
 
 /// What came back.
-pub(crate) struct Answer {
-    pub(crate) response: Response<Incoming>,
-    lease: Option<Lease>,
-    patience: Duration,
-}
-
-impl Answer {
-    /// The response with its body on its way; the connection is kept once that has ended.
-    pub(crate) fn into_response(self) -> Response<Body> {
-        let (lease, patience) = (self.lease, self.patience);
-        self.response
-            .map(|body| Body::from_upstream(body, lease, patience))
-    }
-
-    /// The response alone; the connection is not kept.
-    pub(crate) fn into_upgrade(self) -> Response<Incoming> {
-        self.response
-    }
+pub(crate) enum Answer {
+    /// An answer, its body on its way; the connection is kept once that has ended.
+    Response(Response<Body>),
+    /// The connection speaks another protocol from now on.
+    Switched(Response<Body>, OnUpgrade),
 }
 
 impl Upstream {
@@ -143,6 +131,11 @@ impl Upstream {
         })
     }
 
+    /// Closes kept connections that are of no use any more.
+    pub(crate) fn sweep(&self) {
+        self.pool.sweep();
+    }
+
     /// The path below which the upstream's resources are.
     #[must_use]
     pub(crate) fn base_path(&self) -> &str {
@@ -170,10 +163,11 @@ impl Upstream {
     ) -> Result<Answer, ForwardError> {
         // HTTP/2 switches to no other protocol (RFC 9113 §8.6).
         let switches = parts.headers.contains_key(header::UPGRADE);
-        let mut repeatable = self.retries > 0 && parts.method.is_idempotent();
+        let idempotent = parts.method.is_idempotent();
+        let mut repeatable = self.retries > 0 && idempotent;
         for attempt in 0.. {
             let kept = if attempt < KEPT_TRIES {
-                self.kept(shard, switches).await
+                self.kept(shard, switches, idempotent)
             } else {
                 None
             };
@@ -182,46 +176,42 @@ impl Upstream {
                 Some(connection) => connection,
                 None => self.connect(switches).await?,
             };
-            let spare = (reused && repeatable)
-                .then(|| body.again().map(|body| (parts.clone(), body)))
-                .flatten();
+            let spare = if reused { body.again() } else { None };
             let failed = match connection {
                 Connected::Http1(connection) => {
-                    self.over_http1(connection, parts, body, shard).await
+                    self.over_http1(connection, &parts, body, shard).await
                 }
-                Connected::Http2(connection) => self.over_http2(connection, parts, body).await,
+                Connected::Http2(connection) => self.over_http2(connection, &mut parts, body).await,
             };
             let failed = match failed {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if !reused {
-                return Err(failed.error);
-            }
-            (parts, body) = match (failed.unsent, spare) {
-                (Some((parts, body)), _) => (parts, body),
-                (None, Some(spare)) if failed.error == ForwardError::Cut => {
+            let unharmed = failed.body.or(spare);
+            body = match unharmed {
+                Some(body) if reused && failed.is_unsent => body,
+                Some(body) if reused && repeatable && failed.error == ForwardError::Cut => {
                     // Once is bad luck; twice may be the request's doing.
                     repeatable = false;
-                    spare
+                    body
                 }
-                (None, _) => return Err(failed.error),
+                _ => return Err(failed.error),
             };
         }
         Err(ForwardError::Unreachable)
     }
 
     /// A connection that is open and free.
-    async fn kept(&self, shard: usize, switches: bool) -> Option<Connected> {
+    fn kept(&self, shard: usize, switches: bool, idempotent: bool) -> Option<Connected> {
         if !switches && let Some(connection) = self.pool.http2() {
             return Some(Connected::Http2(connection));
         }
-        while let Some(mut connection) = self.pool.take(shard) {
-            if matches!(timeout(SETTLED, connection.ready()).await, Ok(Ok(()))) {
+        loop {
+            let mut connection = self.pool.take(shard)?;
+            if idempotent || !connection.is_spent_by_now() {
                 return Some(Connected::Http1(connection));
             }
         }
-        None
     }
 
     async fn connect(&self, switches: bool) -> Result<Connected, ForwardError> {
@@ -250,13 +240,7 @@ impl Upstream {
                 self.pool.keep_http2(sender.clone());
                 return Ok(Connected::Http2(sender));
             }
-            let (sender, connection) = http1::Builder::new()
-                .title_case_headers(true)
-                .handshake(stream)
-                .await
-                .map_err(|_| ForwardError::Cut)?;
-            tokio::spawn(connection.with_upgrades());
-            Ok(Connected::Http1(sender))
+            Ok(Connected::Http1(Box::new(Connection::new(stream))))
         };
         timeout(self.connect_timeout, connecting)
             .await
@@ -265,15 +249,12 @@ impl Upstream {
 }
 
 enum Connected {
-    Http1(Http1),
+    Http1(Box<Connection>),
     Http2(Http2),
 }
 
 /// How many kept connections are tried before a new one is made.
 const KEPT_TRIES: u32 = 3;
-
-/// How long a connection whose exchange has ended may take to be free for the next.
-const SETTLED: Duration = Duration::from_millis(50);
 
 /// How often a connection of HTTP/2 is asked whether the other side is there, and for how long.
 const PING: Duration = Duration::from_secs(30);

@@ -1,61 +1,65 @@
-//! One exchange with an upstream over one connection: a request out, the head of its answer back.
-//! RFC 9112 §6.3 and RFC 9113 §8.3.1; the service's timeouts.
+//! One exchange with an upstream, by either version of HTTP: a request out, the head of its answer
+//! back. RFC 9113 §8.3.1; the service's timeouts.
 
 use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Request, Uri, Version, header};
-use hyper::client::conn::TrySendError;
+use http::{Request, Uri, Version, header};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Answer, Upstream};
-use crate::forward::body::{Progress, RequestBody};
+use crate::forward::body::{Body, Progress, RequestBody};
 use crate::forward::error::ForwardError;
-use crate::forward::pool::{Http1, Http2, Lease};
+use crate::forward::http1::{Connection, Exchange, Failed, Patience, Received};
+use crate::forward::pool::{Http2, Place};
+use crate::forward::upgrade::{Duplex, OnUpgrade};
 
 impl Upstream {
     pub(super) async fn over_http1(
         &self,
-        mut connection: Http1,
-        mut parts: Parts,
+        connection: Box<Connection>,
+        parts: &Parts,
         body: RequestBody,
         shard: usize,
     ) -> Result<Answer, Failed> {
-        // Without this, the client side of hyper takes a GET to have no body.
-        if body.is_of_unknown_length() {
-            let chunked = HeaderValue::from_static("chunked");
-            parts.headers.insert(header::TRANSFER_ENCODING, chunked);
-        }
-        let progress = body.progress();
-        let sent = connection.try_send_request(Request::from_parts(parts, body));
-        match self.wait(sent, progress.as_deref()).await? {
-            Ok(response) if is_ambiguous(response.headers()) => Err(ForwardError::Malformed.into()),
-            Ok(response) => Ok(Answer {
-                response,
-                lease: Some(Lease {
-                    connection,
-                    pool: Arc::clone(&self.pool),
-                    shard,
-                    progress,
-                }),
-                patience: self.read_timeout,
-            }),
-            Err(failed) => Err(Failed::of(failed, progress.as_deref())),
-        }
+        let patience = Patience {
+            read: self.read_timeout,
+            write: self.write_timeout,
+        };
+        let place = Place {
+            pool: Arc::clone(&self.pool),
+            shard,
+        };
+        Ok(
+            match Exchange::run(connection, parts, body, patience).await? {
+                Received::Whole(response, connection) => {
+                    place.keep(connection);
+                    Answer::Response(response.map(Body::whole))
+                }
+                Received::Begun(response, exchange) => Answer::Response(
+                    response.map(|()| Body::of_exchange(exchange, place, self.read_timeout)),
+                ),
+                Received::Switched(response, stream) => {
+                    let stream: Box<dyn Duplex> = stream;
+                    let switch = OnUpgrade::new(std::future::ready(Some(stream)));
+                    Answer::Switched(response.map(|()| Body::empty()), switch)
+                }
+            },
+        )
     }
 
     pub(super) async fn over_http2(
         &self,
         mut connection: Http2,
-        mut parts: Parts,
+        parts: &mut Parts,
         body: RequestBody,
     ) -> Result<Answer, Failed> {
-        parts.version = Version::HTTP_2;
+        let mut sent = parts.clone();
+        sent.version = Version::HTTP_2;
         // RFC 9113 §8.3.1: what `Host` says stands in `:authority`.
-        let host = parts.headers.remove(header::HOST);
+        let host = sent.headers.remove(header::HOST);
         let authority = host
-            .as_ref()
             .and_then(|host| Authority::try_from(host.as_bytes()).ok())
             .unwrap_or_else(|| self.authority.clone());
         let path = parts
@@ -63,32 +67,25 @@ impl Upstream {
             .path_and_query()
             .cloned()
             .unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let target = parts.uri;
-        parts.uri = Uri::builder()
+        sent.uri = Uri::builder()
             .scheme(self.scheme.clone())
             .authority(authority)
             .path_and_query(path)
             .build()
             .map_err(|_| ForwardError::Malformed)?;
         let progress = body.progress();
-        let sent = connection.try_send_request(Request::from_parts(parts, body));
+        let sent = connection.try_send_request(Request::from_parts(sent, body));
         match self.wait(sent, progress.as_deref()).await? {
-            Ok(response) => Ok(Answer {
-                response,
-                lease: None,
-                patience: self.read_timeout,
-            }),
-            Err(failed) => {
-                let mut failed = Failed::of(failed, progress.as_deref());
-                // Another connection may be one of HTTP/1.1.
-                if let Some((parts, _)) = &mut failed.unsent {
-                    parts.version = Version::HTTP_11;
-                    parts.uri = target;
-                    parts
-                        .headers
-                        .insert(header::HOST, host.unwrap_or_else(|| self.host.clone()));
-                }
-                Err(failed)
+            Ok(response) => Ok(Answer::Response(
+                response.map(|body| Body::of_http2(body, self.read_timeout)),
+            )),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                Err(Failed {
+                    error: read_error(failed.error(), progress.as_deref()),
+                    is_unsent: unsent.is_some(),
+                    body: unsent.map(Request::into_body),
+                })
             }
         }
     }
@@ -129,41 +126,14 @@ impl Upstream {
     }
 }
 
-/// An exchange without an answer.
-pub(super) struct Failed {
-    pub(super) error: ForwardError,
-    /// The request, if nothing of it was written.
-    pub(super) unsent: Option<(Parts, RequestBody)>,
-}
-
-impl Failed {
-    fn of(mut failed: TrySendError<Request<RequestBody>>, progress: Option<&Progress>) -> Self {
-        let unsent = failed.take_message().map(Request::into_parts);
-        Self {
-            error: read_error(failed.error(), progress),
-            unsent,
-        }
-    }
-}
-
 impl From<ForwardError> for Failed {
     fn from(error: ForwardError) -> Self {
         Self {
             error,
-            unsent: None,
+            is_unsent: false,
+            body: None,
         }
     }
-}
-
-/// Whether a body's length is told in two ways, or in one that is not understood (RFC 9112 §6.3).
-fn is_ambiguous(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else {
-        return false;
-    };
-    headers.contains_key(header::CONTENT_LENGTH)
-        || codings.next().is_some()
-        || !coding.as_bytes().eq_ignore_ascii_case(b"chunked")
 }
 
 /// What a failed exchange means; the client's own fault with its body goes before.
