@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::entry::{Entry, Policy, Verdict};
 use crate::fetch::{Fetch, FetchError};
+use crate::standing::{Revision, Standing};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
@@ -56,6 +57,7 @@ struct Slot<T, E> {
     at_hand: ArcSwapOption<T>,
     /// A copy of the state's entry, for readers without the lock.
     entry: ArcSwap<Entry>,
+    revision: Revision,
     state: Mutex<State<T, E>>,
 }
 
@@ -70,6 +72,7 @@ impl<T, E> Slot<T, E> {
         Self {
             at_hand: ArcSwapOption::empty(),
             entry: ArcSwap::from_pointee(Entry::default()),
+            revision: Revision::default(),
             state: Mutex::new(State {
                 entry: Entry::default(),
                 flight: None,
@@ -103,6 +106,22 @@ impl<T: Send + Sync + 'static, E: ParseFailure> DocumentCache<T, E> {
     #[must_use]
     pub fn cached(&self, url: &Url) -> Option<Arc<T>> {
         self.shared.slots.load().get(url)?.at_hand.load_full()
+    }
+
+    /// For how long what was made from this document stands: until it would be looked at again, for
+    /// its age or for a newer one. `None` if it is not the one at hand.
+    #[must_use]
+    pub fn standing(&self, url: &Url, document: &Arc<T>) -> Option<Standing> {
+        let slots = self.shared.slots.load();
+        let slot = slots.get(url)?;
+        let look = slot.revision.look();
+        let at_hand = slot.at_hand.load();
+        if !Arc::ptr_eq(at_hand.as_ref()?, document) {
+            return None;
+        }
+        let now = (self.shared.clock)();
+        let until = slot.entry.load().serves_until(&self.shared.policy, now)?;
+        Some(Standing::until(until).made_of(look))
     }
 
     /// The document of this address.
@@ -276,6 +295,7 @@ impl<T: Send + Sync + 'static, E: ParseFailure> Landing<'_, T, E> {
             Ok((document, max_age)) => {
                 state.entry.loaded(&self.shared.policy, max_age, now);
                 state.last_error = None;
+                self.slot.revision.change();
                 self.slot.at_hand.store(Some(Arc::clone(&document)));
                 Ok(document)
             }

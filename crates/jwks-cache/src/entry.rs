@@ -99,6 +99,21 @@ impl Entry {
         }
     }
 
+    /// Until when what is at hand is served without a thought; `None` if it is not.
+    pub(crate) fn serves_until(&self, policy: &Policy, now: UnixTime) -> Option<UnixTime> {
+        if self.decide(policy, true, now) != Verdict::Serve {
+            return None;
+        }
+        let (loaded, fresh_until) = self.loaded?;
+        let rested = self.failed.map(|at| at.plus(policy.retry_floor));
+        let until = if now < fresh_until {
+            fresh_until
+        } else {
+            rested?
+        };
+        Some(until.min(loaded.plus(policy.max_stale)))
+    }
+
     /// A fetch begins for the sake of a missing key. Counted when it begins, so that a slow
     /// provider is not asked once per key either.
     pub(crate) fn missed(&mut self, now: UnixTime) {

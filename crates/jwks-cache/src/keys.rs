@@ -9,6 +9,7 @@ use url::Url;
 use crate::document::{CacheError, Clock, DocumentCache};
 use crate::entry::Policy;
 use crate::fetch::Fetch;
+use crate::standing::Standing;
 
 /// Why there are no keys.
 pub type KeysError = CacheError<KeySetError>;
@@ -53,6 +54,12 @@ impl JwksCache {
         self.documents
             .get_if(jwks_uri, |keys| !std::ptr::eq(keys, than))
             .await
+    }
+
+    /// For how long what was verified by these keys stands. `None` if they are not those at hand.
+    #[must_use]
+    pub fn standing(&self, jwks_uri: &Url, keys: &Arc<KeySet>) -> Option<Standing> {
+        self.documents.standing(jwks_uri, keys)
     }
 
     /// The keys at hand, without waiting and whatever their age.

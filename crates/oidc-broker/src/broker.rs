@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy};
+use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy, Standing};
 use oidc_core::client::choose;
 use oidc_core::flight::Entered;
 use oidc_core::grant::{
@@ -11,7 +11,7 @@ use oidc_core::grant::{
 };
 use oidc_core::provider::{DiscoveryError, Endpoint, ProviderMetadata};
 use oidc_core::rotation::Recall;
-use oidc_core::{Credential, Denial, FingerprintKey, Reason, Secret};
+use oidc_core::{Credential, Denial, FingerprintKey, Reason, Secret, UnixTime};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -217,6 +217,26 @@ impl Broker {
             .await
     }
 
+    /// The same, and for how long the answer may be given again without asking: `None` if it was
+    /// not from memory, or if a newer one may come at any time.
+    ///
+    /// # Errors
+    /// As [`grant`](Self::grant).
+    pub async fn answer_by(
+        &self,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+        deadline: Instant,
+    ) -> Result<(Arc<Granted>, Option<Standing>), Denial> {
+        let mut standing = None;
+        let granted = self
+            .shared
+            .answer(policy, credential, client_arg, deadline, &mut standing)
+            .await?;
+        Ok((granted, standing))
+    }
+
     /// Until when all calls to the provider may take together for a request that has come now.
     #[must_use]
     pub fn deadline(&self) -> Instant {
@@ -390,14 +410,27 @@ impl Shared {
         client_arg: Option<&str>,
         deadline: Instant,
     ) -> Result<Arc<Granted>, Denial> {
+        self.answer(policy, credential, client_arg, deadline, &mut None)
+            .await
+    }
+
+    /// One grant, and for how long what is served from memory stands.
+    async fn answer(
+        self: &Arc<Self>,
+        policy: &Arc<GrantPolicy>,
+        credential: Credential,
+        client_arg: Option<&str>,
+        deadline: Instant,
+        standing: &mut Option<Standing>,
+    ) -> Result<Arc<Granted>, Denial> {
         let mut step = Grant::start(Arc::clone(policy), credential, client_arg);
         loop {
             step = match step {
                 Step::Metadata(state) => self.find_metadata(state, deadline).await,
                 Step::Flight(state) if !state.is_shared() => {
-                    return self.verify_alone(state, deadline).await.result;
+                    return self.verify_alone(state, deadline, standing).await.result;
                 }
-                Step::Flight(state) => match self.enter(state, deadline)? {
+                Step::Flight(state) => match self.enter(state, deadline, standing)? {
                     Flight::On(step) => step,
                     Flight::Shared(state, mut handle) => {
                         let landed = timeout_at(deadline, handle.wait_for(Option::is_some)).await;
@@ -429,10 +462,29 @@ impl Shared {
     }
 
     /// Verifies a token with the keys at hand, in the caller's own task, unless it has been before.
-    async fn verify_alone(&self, state: AwaitFlight, deadline: Instant) -> Ended {
+    async fn verify_alone(
+        &self,
+        state: AwaitFlight,
+        deadline: Instant,
+        standing: &mut Option<Standing>,
+    ) -> Ended {
         let now = (self.clock)();
-        if let Some(granted) = self.memory.served(&state.key(), now) {
-            return self.finish_grant(state.landed(Ok(granted)), deadline).await;
+        if let Some((granted, stands)) = self.memory.served(&state.key(), now) {
+            *standing = self.standing_of(&state, stands);
+            let step = state.landed(Ok(granted));
+            let by_keys = match &step {
+                Step::Keys(keys) => {
+                    let uri = keys.jwks_uri();
+                    let keys = self.jwks.cached(uri);
+                    keys.map(|keys| self.jwks.standing(uri, &keys))
+                }
+                _ => Some(Some(Standing::until(UnixTime::MAX))),
+            };
+            *standing = standing
+                .take()
+                .zip(by_keys.flatten())
+                .map(|(standing, keys)| standing.resting_on(keys));
+            return self.finish_grant(step, deadline).await;
         }
         let (key, plan) = (state.key(), state.memory(&self.fingerprints));
         let ended = self.finish_grant(state.alone(now), deadline).await;
@@ -441,10 +493,22 @@ impl Shared {
         ended
     }
 
-    fn enter(self: &Arc<Self>, state: AwaitFlight, deadline: Instant) -> Result<Flight, Denial> {
+    /// The same, for as long as the provider is where it was found.
+    fn standing_of(&self, state: &AwaitFlight, stands: Option<Standing>) -> Option<Standing> {
+        let url = state.grant().policy().provider.discovery_url();
+        let metadata = self.metadata.standing(url, state.metadata())?;
+        Some(stands?.resting_on(metadata))
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        state: AwaitFlight,
+        deadline: Instant,
+        standing: &mut Option<Standing>,
+    ) -> Result<Flight, Denial> {
         let now = (self.clock)();
         let mut sender = None;
-        let entered = self.memory.enter(state.key(), now, || {
+        let (entered, stands) = self.memory.enter(state.key(), now, || {
             let (new, receiver) = watch::channel(None);
             sender = Some(new);
             receiver
@@ -474,6 +538,8 @@ impl Shared {
             (Entered::Serve { granted, .. }, _) => {
                 if state.presented_key() != state.key() {
                     self.memory.followed(state.presented_key(), state.key());
+                } else {
+                    *standing = self.standing_of(&state, stands);
                 }
                 Flight::On(state.landed(Ok(granted)))
             }

@@ -16,6 +16,7 @@ mod transport;
 pub use broker::{Broker, BrokerBuilder, BuildError, Dry, Found};
 pub use clock::system_clock;
 pub use http_transport::{HttpTransport, HttpTransportError};
+pub use jwks_cache::Standing;
 pub use memory::MemorySize;
 pub use oauth_client::OAuthHttpClient;
 pub use transport::{Observer, Transport, TransportError, TransportFuture, TransportResponse};

@@ -131,6 +131,15 @@ impl<H: Clone> FlightTable<H> {
         }
     }
 
+    /// Until when a remembered result is served; `None` if it is not.
+    #[must_use]
+    pub fn served_until(&self, key: &Fingerprint) -> Option<UnixTime> {
+        match self.remembered(key)? {
+            Remembered::Granted { serve_until, .. } => Some(*serve_until),
+            _ => None,
+        }
+    }
+
     /// Remembers what came of a grant that needed no flight, in place of what was remembered.
     pub fn keep(&mut self, key: Fingerprint, remembered: Remembered, now: UnixTime) {
         if let Some(Slot::InFlight { .. }) = self.slots.get(&key) {

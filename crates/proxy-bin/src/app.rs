@@ -8,7 +8,7 @@ use oidc_core::authorize::{Acl, Identity};
 
 use crate::authenticate::{
     BrokerSettings, Brokers, BrokersError, Caller, IDENTITY_HEADERS, Plugin, PluginError,
-    ProofMemory, write_identity,
+    ProofMemory, Recall, write_identity,
 };
 use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
 use crate::forward::{Managed, Upstream, UpstreamError};
@@ -28,6 +28,7 @@ pub(crate) struct App {
     keys: Arc<OwnKeys>,
     proofs: Arc<ProofMemory>,
     upstreams: Vec<(Service, Arc<Upstream>)>,
+    recall: Recall,
 }
 
 /// A route as it runs.
@@ -190,6 +191,7 @@ impl App {
             keys,
             proofs,
             upstreams,
+            recall: Recall::new(),
         })
     }
 
@@ -216,6 +218,12 @@ impl App {
         for (_, upstream) in &self.upstreams {
             upstream.sweep();
         }
+    }
+
+    /// What came of credentials, ready to be given again.
+    #[must_use]
+    pub(crate) const fn recall(&self) -> &Recall {
+        &self.recall
     }
 
     /// The gateway's own keys.

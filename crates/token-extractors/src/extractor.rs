@@ -11,6 +11,7 @@ use crate::body::BodyFormat;
 use crate::looked::{Looked, One};
 use crate::malformed::Malformed;
 use crate::places::{InvalidName, Place, header_name};
+use crate::sole::{Looks, Sole};
 use crate::strip::Edits;
 use crate::{basic, bearer};
 
@@ -61,6 +62,7 @@ pub struct Extractor {
     bearer_headers: Vec<HeaderName>,
     refresh_header: Option<HeaderName>,
     client_headers: Vec<HeaderName>,
+    looks: Looks,
 }
 
 /// A credential, and where it stood.
@@ -107,12 +109,33 @@ impl Extractor {
             Some(name) => vec![header_name(&format!("x-{name}"))?, header_name(name)?],
             None => Vec::new(),
         };
+        let looks = Looks::of(
+            &config,
+            &bearer_headers,
+            refresh_header.as_ref(),
+            &client_headers,
+        );
         Ok(Self {
+            looks,
             config,
             bearer_headers,
             refresh_header,
             client_headers,
         })
+    }
+
+    /// The one header line that the credential of this request can stand in, if nothing else in its
+    /// head is looked at: then every request with the same line holds the same. Its body may hold
+    /// another all the same, if [`needs_body`](Self::needs_body) says so.
+    #[must_use]
+    pub fn sole<'r>(&self, head: &'r Parts) -> Option<Sole<'r>> {
+        self.looks.sole(head)
+    }
+
+    /// The header of a place that [`sole`](Self::sole) names.
+    #[must_use]
+    pub fn name_of(&self, sole: &Sole<'_>) -> Option<&HeaderName> {
+        self.looks.name_of(sole)
     }
 
     /// The format of the body that [`extract`](Self::extract) needs; `None` if it needs none.

@@ -13,10 +13,12 @@ mod looked;
 mod malformed;
 mod pairs;
 mod places;
+mod sole;
 mod strip;
 
 pub use body::BodyFormat;
 pub use extractor::{Extraction, Extractor, ExtractorConfig, Found};
 pub use malformed::Malformed;
 pub use places::{InvalidName, Place, header_name};
+pub use sole::Sole;
 pub use strip::Edits;

@@ -58,6 +58,12 @@ impl AwaitFlight {
         &self.grant
     }
 
+    /// The provider's metadata that the grant is run by.
+    #[must_use]
+    pub const fn metadata(&self) -> &Arc<ProviderMetadata> {
+        &self.metadata
+    }
+
     /// The flight to enter.
     #[must_use]
     pub const fn key(&self) -> Fingerprint {

@@ -12,7 +12,7 @@ use super::inject::put;
 use crate::config::identity_header as header;
 
 /// Whom a request is from, once that is decided.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
     granted: Option<Arc<Granted>>,
     identity: Option<Identity>,

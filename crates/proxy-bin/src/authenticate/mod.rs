@@ -8,6 +8,7 @@ mod inject;
 mod plugin;
 mod policy;
 mod possession;
+mod recall;
 mod signed_jwt;
 
 pub use brokers::BrokersError;
@@ -16,4 +17,5 @@ pub(crate) use identity::{Caller, WRITTEN as IDENTITY_HEADERS, write as write_id
 pub(crate) use plugin::Plugin;
 pub use plugin::PluginError;
 pub(crate) use possession::{DPOP_NONCE, Evidence, Foreseen, ProofMemory};
+pub(crate) use recall::{Line, Recall, Recalled};
 pub(crate) use signed_jwt::ALGORITHM as SIGNED_JWT_ALGORITHM;

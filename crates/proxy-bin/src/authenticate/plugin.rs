@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode};
-use oidc_broker::{Broker, Dry};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use oidc_broker::{Broker, Dry, Standing};
 use oidc_core::authorize::{Identity, IdentityRule};
 use oidc_core::client::assertion::SignError;
 use oidc_core::grant::{GrantPolicy, Granted};
@@ -149,7 +149,8 @@ impl Plugin {
         Some(identity)
     }
 
-    /// Trades a credential. What it gave is still to be held to what is required.
+    /// Trades a credential. What it gave is still to be held to what is required; for how long it
+    /// may be given again without asking comes with it.
     ///
     /// # Errors
     /// With the reason for which the request is refused.
@@ -158,10 +159,16 @@ impl Plugin {
         credential: Credential,
         client_arg: Option<&str>,
         deadline: Instant,
-    ) -> Result<Arc<Granted>, Denial> {
+    ) -> Result<(Arc<Granted>, Option<Standing>), Denial> {
         self.broker
-            .grant_by(&self.policy, credential, client_arg, deadline)
+            .answer_by(&self.policy, credential, client_arg, deadline)
             .await
+    }
+
+    /// Whether all that is written for a credential is the same for each of its requests.
+    #[must_use]
+    pub(crate) fn can_be_recalled(&self) -> bool {
+        self.signed_jwt.is_none() && !self.possession.policy().is_on()
     }
 
     /// Until when the provider may be waited for, on behalf of a request that has come now.
@@ -228,6 +235,20 @@ impl Plugin {
         for injection in &self.headers.downstream {
             inject::write(injection, self.identity.sources, granted, headers);
         }
+    }
+
+    /// What the client is told, and what it is not told by its upstream.
+    pub(crate) fn told_downstream(
+        &self,
+        granted: &Granted,
+    ) -> Vec<(HeaderName, Option<HeaderValue>)> {
+        let mut headers = HeaderMap::new();
+        self.write_downstream(granted, &mut headers);
+        let names = self.headers.downstream.iter();
+        names
+            .map(|injection| &injection.target.name)
+            .map(|name| (name.clone(), headers.get(name).cloned()))
+            .collect()
     }
 
     /// Writes the newest refresh token where the client is to get it, into a refusal: the one that

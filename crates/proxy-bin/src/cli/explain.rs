@@ -158,8 +158,8 @@ impl Explanation<'_> {
         }
         let deadline = plugin.deadline();
         let granted = match plugin.authenticate(credential, client_arg, deadline).await {
-            Ok(granted) if self.run => plugin.complete(granted, deadline).await,
-            granted => granted,
+            Ok((granted, _)) if self.run => plugin.complete(granted, deadline).await,
+            traded => traded.map(|(granted, _)| granted),
         };
         let granted = match granted {
             Ok(granted) => granted,
