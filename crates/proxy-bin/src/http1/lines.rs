@@ -1,20 +1,25 @@
 //! Field lines as they are written: RFC 9112 §5. Names go out as `Refresh-Token`, since some
 //! readers know no other spelling.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Writes the lines of a header or trailer section, without the empty line that ends it.
 pub(crate) fn put_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in headers {
-        let name = name.as_str().as_bytes();
-        out.reserve(name.len() + value.len() + 4);
-        let begun = out.len();
-        out.extend_from_slice(name);
-        title_case(&mut out[begun..]);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        put_field(name, value, out);
     }
+}
+
+/// Writes one of them.
+pub(crate) fn put_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
+    let name = name.as_str().as_bytes();
+    out.reserve(name.len() + value.len() + 4);
+    let begun = out.len();
+    out.extend_from_slice(name);
+    title_case(&mut out[begun..]);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `x-request-id` becomes `X-Request-Id`.
@@ -46,7 +51,6 @@ pub(crate) fn put_number(mut number: u64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
 
     #[test]
     fn lines_are_written_in_title_case_each_on_its_own() {

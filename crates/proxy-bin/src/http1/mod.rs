@@ -4,4 +4,4 @@ mod chunks;
 mod lines;
 
 pub(crate) use chunks::{Chunks, NotChunked, Piece, put_chunk, put_last_chunk};
-pub(crate) use lines::{put_fields, put_number};
+pub(crate) use lines::{put_field, put_fields, put_number};

@@ -2,14 +2,11 @@
 //! Serves the contract's section on the proxy.
 
 mod connection;
+mod http1;
 mod listeners;
-mod messages;
-mod phase;
 mod streams;
-mod syntax;
 mod taking;
 mod tls;
-mod watch;
 
 pub(crate) use connection::Connection;
 pub use listeners::ListenError;

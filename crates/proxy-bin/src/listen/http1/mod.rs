@@ -1,0 +1,17 @@
+//! The server's side of HTTP/1.1, in the connection's own task: one request at a time is read,
+//! answered and forgotten. RFC 9112; the contract's limits and timeouts.
+
+mod answer;
+mod body;
+mod date;
+mod head;
+mod heads;
+mod outgoing;
+mod patience;
+mod session;
+mod switch;
+mod wire;
+
+pub(super) use head::Bounds;
+pub(super) use patience::Patience;
+pub(super) use session::{Answerer, Settings, serve};

@@ -1,0 +1,86 @@
+//! How long a client may take, and whether the gateway stops: looked at whenever a connection has
+//! nothing else to do. The contract's timeouts.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::listen) struct Patience {
+    /// Between two requests, for more of a body, and while it takes nothing of an answer.
+    pub(in crate::listen) idle: Duration,
+    /// For a head, from its first byte on.
+    pub(in crate::listen) head: Duration,
+}
+
+/// One timer for all waits of a connection. It is set anew when it rings, or when it would ring too
+/// late: that is once in a while instead of once a request.
+#[derive(Debug)]
+pub(super) struct Waits {
+    alarm: Pin<Box<Sleep>>,
+    stop: CancellationToken,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whom both wake: to tell them again would change nothing.
+    alarmed: Option<Waker>,
+    told: Option<Waker>,
+}
+
+impl Waits {
+    pub(super) fn new(patience: Patience, stop: CancellationToken) -> Self {
+        Self {
+            alarm: Box::pin(sleep_until(Instant::now() + patience.idle)),
+            stopped: Box::pin(stop.clone().cancelled_owned()),
+            stop,
+            alarmed: None,
+            told: None,
+        }
+    }
+
+    /// Whether the gateway stops.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Waits until the gateway stops.
+    pub(super) fn poll_stopped(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if is_known(self.told.as_ref(), context) && !self.stop.is_cancelled() {
+            return Poll::Pending;
+        }
+        self.told = Some(context.waker().clone());
+        if self.stop.is_cancelled() {
+            return Poll::Ready(());
+        }
+        self.stopped.as_mut().poll(context)
+    }
+
+    /// Waits until this deadline has passed.
+    pub(super) fn poll_late(&mut self, deadline: Instant, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let alarm = self.alarm.as_mut();
+            let is_early = alarm.deadline() <= deadline;
+            if is_early && is_known(self.alarmed.as_ref(), context) && !alarm.is_elapsed() {
+                return Poll::Pending;
+            }
+            if !is_early {
+                self.alarm.as_mut().reset(deadline);
+            }
+            if self.alarm.as_mut().poll(context).is_pending() {
+                self.alarmed = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            self.alarmed = None;
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.alarm.as_mut().reset(deadline);
+        }
+    }
+}
+
+fn is_known(waker: Option<&Waker>, context: &Context<'_>) -> bool {
+    waker.is_some_and(|waker| waker.will_wake(context.waker()))
+}
