@@ -23,6 +23,7 @@ use super::http1::Connection;
 use super::pool::{Http2, Pool};
 use super::upgrade::OnUpgrade;
 use crate::config::Service;
+use crate::http1::keep_fields;
 
 /// Where requests go, prepared.
 #[derive(Debug)]
@@ -184,7 +185,10 @@ impl Upstream {
                 Connected::Http2(connection) => self.over_http2(connection, &mut parts, body).await,
             };
             let failed = match failed {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    keep_fields(parts.headers);
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             let unharmed = failed.body.or(spare);

@@ -22,15 +22,45 @@ pub(crate) fn put_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8
     out.extend_from_slice(b"\r\n");
 }
 
-/// `x-request-id` becomes `X-Request-Id`.
+/// `x-request-id` becomes `X-Request-Id`. Eight bytes at a time, since there are so many of them;
+/// the last eight overlap with those before, to which nothing happens again.
 fn title_case(name: &mut [u8]) {
-    let mut first = true;
-    for byte in name {
-        if first {
-            byte.make_ascii_uppercase();
+    const WORD: usize = 8;
+    if name.len() < WORD {
+        let mut before = b'-';
+        for byte in name {
+            if before == b'-' {
+                byte.make_ascii_uppercase();
+            }
+            before = *byte;
         }
-        first = *byte == b'-';
+        return;
     }
+    let mut at = 0;
+    loop {
+        let is_begun = at == 0 || name[at - 1] == b'-';
+        let (words, _) = name[at..].as_chunks_mut::<WORD>();
+        let Some(word) = words.first_mut() else {
+            return;
+        };
+        *word = title_cased(u64::from_le_bytes(*word), is_begun).to_le_bytes();
+        match name.len() - (at + WORD) {
+            0 => return,
+            left => at += left.min(WORD),
+        }
+    }
+}
+
+/// The letters of eight ASCII characters that come after a hyphen, as capitals.
+const fn title_cased(word: u64, is_begun: bool) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let differs = word ^ (ONES * b'-' as u64);
+    let hyphens = !(((differs & !HIGH) + !HIGH) | differs) & HIGH;
+    let begun = (hyphens << 8) | ((is_begun as u64) << 7);
+    // Bit 7 of each byte that is not before `a`, and of each that is beyond `z`.
+    let letters = (word + ONES * (0x80 - b'a' as u64)) & !(word + ONES * (0x7f - b'z' as u64));
+    word ^ ((begun & letters & HIGH) >> 2)
 }
 
 /// Writes a number in decimal digits.
@@ -81,6 +111,31 @@ mod tests {
             "X_under: \u{e9}\r\n",
         ] {
             assert!(text.contains(line), "{line:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_begin_with_a_capital_wherever_they_begin() {
+        let plain = |name: &str| {
+            let mut before = b'-';
+            let cased = name.bytes().map(|byte| {
+                let is_begun = std::mem::replace(&mut before, byte) == b'-';
+                if is_begun {
+                    byte.to_ascii_uppercase()
+                } else {
+                    byte
+                }
+            });
+            String::from_utf8(cased.collect()).expect("ASCII")
+        };
+        let name = "-x-a--{z`}-1-~a-abcdefghijklm-nopqrs-_t-uvw|xyz-^b-";
+        for begin in 0..name.len() {
+            for end in begin..=name.len() {
+                let mut cased = name.as_bytes()[begin..end].to_vec();
+                title_case(&mut cased);
+                let expected = plain(&name[begin..end]);
+                assert_eq!(String::from_utf8(cased).expect("ASCII"), expected);
+            }
         }
     }
 

@@ -47,12 +47,13 @@ pub(super) enum Put {
     Cut,
 }
 
-/// Writes the head of an answer. `last` says that the connection ends with it.
+/// Writes the head of an answer. `last` says that the connection ends with it, and learns whether
+/// the answer says so itself.
 pub(super) fn put_head(
     parts: &Parts,
     body: &impl HttpBody,
     asked: &Asked,
-    last: bool,
+    last: &mut bool,
     out: &mut Vec<u8>,
 ) -> Delimited {
     let (delimited, length) = delimit(parts, body, asked);
@@ -63,6 +64,7 @@ pub(super) fn put_head(
             // Both are told below, of what is there.
             header::CONTENT_LENGTH | header::TRANSFER_ENCODING => continue,
             header::CONNECTION => {
+                *last |= has(value, b"close");
                 connection.get_or_insert_with(Vec::new).push(value);
                 continue;
             }
@@ -79,8 +81,8 @@ pub(super) fn put_head(
     } else if matches!(delimited, Delimited::Chunks(_)) {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    if last || asked.is_old || connection.is_some() {
-        put_connection(&connection.unwrap_or_default(), asked, last, out);
+    if *last || asked.is_old || connection.is_some() {
+        put_connection(&connection.unwrap_or_default(), asked, *last, out);
     }
     if !dated {
         put_date(out);
@@ -152,12 +154,6 @@ fn put_connection(lines: &[&HeaderValue], asked: &Asked, last: bool, out: &mut V
     if !lines.is_empty() || ours.is_some() {
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Whether an answer's own head says that the connection ends with it.
-pub(super) fn closes(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(header::CONNECTION).iter();
-    lines.any(|line| has(line, b"close"))
 }
 
 /// The trailers that were announced, without those that mean something only before the body

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr3};
 
 use crate::framing::BadRequest;
+use crate::http1::spare_fields;
 
 /// How large a request's head may be.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +76,12 @@ impl Refused {
     }
 }
 
-/// Reads a head that is there to its end; its parts share its bytes.
+/// Reads a head that is there to its end, in about so many lines; its parts share its bytes.
 ///
 /// # Errors
 /// If a part of it is wrong: the first one counts, as it does for a head that comes in parts.
-pub(super) fn whole(bytes: &Bytes, bounds: &Bounds) -> Result<Head, Refused> {
-    match read(bytes, bounds, |part| bytes.slice_ref(part)) {
+pub(super) fn whole(bytes: &Bytes, lines: usize, bounds: &Bounds) -> Result<Head, Refused> {
+    match read(bytes, lines, bounds, |part| bytes.slice_ref(part)) {
         Ok(Read::Whole(head)) => Ok(head),
         Ok(Read::Begun { .. }) => Err(Refused::new(BadRequest::Malformed, bytes)),
         Err(because) => Err(Refused::new(because, bytes)),
@@ -92,13 +93,17 @@ pub(super) fn whole(bytes: &Bytes, bounds: &Bounds) -> Result<Head, Refused> {
 /// # Errors
 /// If a part of it is wrong already.
 pub(super) fn begun(bytes: &[u8], bounds: &Bounds) -> Result<usize, Refused> {
-    match read(bytes, bounds, Bytes::copy_from_slice) {
+    match read(bytes, 0, bounds, Bytes::copy_from_slice) {
         Ok(Read::Begun { most }) => Ok(most),
         Ok(Read::Whole(_)) => Ok(bytes.len()),
         Err(because) => Err(Refused::new(because, bytes)),
     }
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and goes on as it is"
+)]
 enum Read {
     Whole(Head),
     /// A line has no end yet; so long may all of it be.
@@ -110,7 +115,12 @@ enum Read {
 /// How many fields a request is given on its way: a map that has room for them is made once.
 const ADDED: usize = 12;
 
-fn read(bytes: &[u8], bounds: &Bounds, share: impl Fn(&[u8]) -> Bytes) -> Result<Read, BadRequest> {
+fn read(
+    bytes: &[u8],
+    lines: usize,
+    bounds: &Bounds,
+    share: impl Fn(&[u8]) -> Bytes,
+) -> Result<Read, BadRequest> {
     // The end of the line may have begun.
     let most = bounds.line.saturating_add(1);
     let Some(end) = line_end(bytes, most, BadRequest::RequestLine)? else {
@@ -126,13 +136,12 @@ fn read(bytes: &[u8], bounds: &Bounds, share: impl Fn(&[u8]) -> Bytes) -> Result
         is_old,
     } = RequestLine::read(line)?;
     let target = uri(target, &share)?;
-    let lines = memchr_iter(b'\n', &bytes[end..]).count();
     let room = lines.min(bounds.count).saturating_add(ADDED);
     let mut head = Head {
         method,
         target,
         is_old,
-        headers: HeaderMap::try_with_capacity(room).map_err(|_| BadRequest::Headers)?,
+        headers: spare_fields(room).ok_or(BadRequest::Headers)?,
         told: Told::default(),
     };
     let mut at = end + 1;
@@ -273,14 +282,14 @@ impl Head {
 }
 
 /// RFC 9110 §5.6.3: blanks around a value are none of it. Any other byte is looked at.
-fn trimmed(value: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let begin = value.iter().position(|byte| !is_blank(byte));
-    let end = value.iter().rposition(|byte| !is_blank(byte));
-    match (begin, end) {
-        (Some(begin), Some(end)) => &value[begin..=end],
-        _ => &value[..0],
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
     }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// A length in decimal digits and nothing else, small enough to be counted in.

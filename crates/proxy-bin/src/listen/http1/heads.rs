@@ -1,10 +1,7 @@
 //! Heads, taken one after the other out of what was read. RFC 9112 §2.2.
 
-use std::sync::LazyLock;
-
 use bytes::{Buf as _, BytesMut};
 use memchr::memchr;
-use memchr::memmem::Finder;
 
 use super::head::{self, Bounds, Head, Refused};
 use crate::framing::BadRequest;
@@ -20,8 +17,6 @@ pub(super) struct Heads {
     /// How long it may become without a further line.
     most: usize,
 }
-
-static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 impl Heads {
     pub(super) const fn new(bounds: Bounds) -> Self {
@@ -52,11 +47,11 @@ impl Heads {
                 return Err(Refused::new(BadRequest::RequestLine, read));
             }
         }
-        let from = self.looked.saturating_sub(3);
-        if let Some(at) = END.find(&read[from..]) {
-            let head = read.split_to(from + at + 4).freeze();
+        let (end, lines) = end(read, self.looked.saturating_sub(3));
+        if let Some(end) = end {
+            let head = read.split_to(end).freeze();
             (self.empty, self.looked, self.most) = (0, 0, 0);
-            return head::whole(&head, &self.bounds).map(Some);
+            return head::whole(&head, lines, &self.bounds).map(Some);
         }
         if read.len() > self.most || memchr(b'\n', &read[self.looked..]).is_some() {
             self.most = head::begun(read, &self.bounds)?;
@@ -64,4 +59,18 @@ impl Heads {
         self.looked = read.len();
         Ok(None)
     }
+}
+
+/// Where a head ends, which is looked for from here on, and how many lines come before.
+fn end(read: &[u8], from: usize) -> (Option<usize>, usize) {
+    let (mut at, mut lines) = (from, 0);
+    while let Some(end) = memchr(b'\n', &read[at..]) {
+        at += end + 1;
+        lines += 1;
+        // Whether CR stands before it, too, is seen by whoever reads the line.
+        if read[at..].starts_with(b"\r\n") {
+            return (Some(at + 2), lines);
+        }
+    }
+    (None, lines)
 }

@@ -4,6 +4,8 @@
 mod answer;
 mod body;
 mod date;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod head;
 mod heads;
 mod outgoing;
@@ -12,6 +14,8 @@ mod session;
 mod switch;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub use fuzzing::http1_head;
 pub(super) use head::Bounds;
 pub(super) use patience::Patience;
 pub(super) use session::{Answerer, Settings, serve};

@@ -6,7 +6,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
+
+use crate::listen::stop::Stop;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -22,39 +24,18 @@ pub(in crate::listen) struct Patience {
 #[derive(Debug)]
 pub(super) struct Waits {
     alarm: Pin<Box<Sleep>>,
-    stop: CancellationToken,
-    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Whom both wake: to tell them again would change nothing.
+    /// Whom it wakes: to tell it again would change nothing.
     alarmed: Option<Waker>,
-    told: Option<Waker>,
+    pub(super) stop: Stop,
 }
 
 impl Waits {
     pub(super) fn new(patience: Patience, stop: CancellationToken) -> Self {
         Self {
             alarm: Box::pin(sleep_until(Instant::now() + patience.idle)),
-            stopped: Box::pin(stop.clone().cancelled_owned()),
-            stop,
             alarmed: None,
-            told: None,
+            stop: Stop::new(stop),
         }
-    }
-
-    /// Whether the gateway stops.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stop.is_cancelled()
-    }
-
-    /// Waits until the gateway stops.
-    pub(super) fn poll_stopped(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if is_known(self.told.as_ref(), context) && !self.stop.is_cancelled() {
-            return Poll::Pending;
-        }
-        self.told = Some(context.waker().clone());
-        if self.stop.is_cancelled() {
-            return Poll::Ready(());
-        }
-        self.stopped.as_mut().poll(context)
     }
 
     /// Waits until this deadline has passed.

@@ -24,6 +24,7 @@ use super::switch::{Begun, Switch, switch};
 use super::wire::{Shared, Stage};
 use crate::forward::ClientBody;
 use crate::framing::BadRequest;
+use crate::http1::keep_fields;
 
 /// Who answers the requests of a connection.
 pub(in crate::listen) trait Answerer {
@@ -101,6 +102,10 @@ struct Session<S> {
 }
 
 /// What a client has come with.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and goes on as it is"
+)]
 enum Came {
     Head(Head),
     /// A head that is answered all the same, with nothing after it.
@@ -166,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
                 wire.free();
                 (&mut idle_since, self.patience.idle)
             };
-            if !has_begun && self.waits.poll_stopped(context).is_ready() {
+            if !has_begun && self.waits.stop.poll(context).is_ready() {
                 return Poll::Ready(Came::Nothing);
             }
             let deadline = *since.get_or_insert_with(Instant::now) + patience;
@@ -274,10 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
     ) -> Ended {
         let (parts, mut body) = response.into_parts();
         let is_switch = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        let mut last = exchange.last
-            || exchange.refused.is_some()
-            || self.waits.is_stopped()
-            || answer::closes(&parts.headers);
+        let mut last = exchange.last || exchange.refused.is_some() || self.waits.stop.is_told();
         {
             let mut wire = self.wire.lock();
             wire.answer();
@@ -292,10 +294,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
             };
         }
         let mut out = Outgoing::new();
-        let is_last = last && !is_switch;
-        let delimited =
-            out.put(|out| answer::put_head(&parts, &body, &exchange.asked, is_last, out));
-        drop(parts);
+        // A connection that switches ends as this one, and that is not said.
+        last &= !is_switch;
+        let asked = &exchange.asked;
+        let delimited = out.put(|out| answer::put_head(&parts, &body, asked, &mut last, out));
+        keep_fields(parts.headers);
         last |= delimited == Delimited::End;
         let writing = Writing {
             is_over: delimited == Delimited::Nothing,
@@ -320,7 +323,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
         if wire.stage() == Stage::Left {
             wire.pass_over();
         }
-        if last || self.waits.is_stopped() || wire.stage() != Stage::Ended {
+        if last || self.waits.stop.is_told() || wire.stage() != Stage::Ended {
             return Ended::Closed;
         }
         Ended::Kept

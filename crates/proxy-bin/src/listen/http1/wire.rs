@@ -35,6 +35,7 @@ impl<S> Shared<S> {
             coming: Coming::Nothing,
             is_held: false,
             interim: None,
+            room: 0,
             is_quick: false,
             moved: None,
             waiting: None,
@@ -66,6 +67,8 @@ pub(super) struct Wire<S> {
     is_held: bool,
     /// What is left to be said before the body is waited for; nothing of it is left to be flushed.
     interim: Option<&'static [u8]>,
+    /// How much the buffer may have room for.
+    room: usize,
     /// The client sends more at once than is read by way of the stack.
     is_quick: bool,
     /// When something of the body came last, if anybody wants to know.
@@ -88,6 +91,9 @@ enum Coming {
 /// for it, then right to where it stays.
 const LITTLE: usize = 8 * 1024;
 const MUCH: usize = 64 * 1024;
+
+/// The room that a connection keeps while it idles.
+const KEPT: usize = 2 * 1024;
 
 /// The most that is held of requests whose turn has not come.
 const HELD: usize = 64 * 1024;
@@ -203,6 +209,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         let come = come.filled();
         self.is_quick = come.len() == LITTLE;
         self.read.extend_from_slice(come);
+        self.room = self.room.max(self.read.len());
         Poll::Ready(Ok(come.len()))
     }
 
@@ -211,6 +218,7 @@ impl<S: AsyncRead + Unpin> Wire<S> {
             return self.poll_read(context);
         }
         self.read.reserve(MUCH);
+        self.room = MUCH;
         let read = pin!(self.stream.read_buf(&mut self.read)).poll(context);
         if !matches!(read, Poll::Ready(Ok(LITTLE..))) {
             self.is_quick = false;
@@ -230,10 +238,11 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         Poll::Pending
     }
 
-    /// Holds no room for what has not come.
+    /// Holds no room for what has not come, but for a head like the last one.
     pub(super) fn free(&mut self) {
-        if self.read.is_empty() {
+        if self.room > KEPT && self.read.is_empty() {
             self.read = BytesMut::new();
+            self.room = 0;
         }
     }
 }

@@ -44,7 +44,7 @@ fn head(
     lines: &[(&'static str, &'static str)],
     body: &Made,
     asked: Asked,
-    last: bool,
+    mut last: bool,
 ) -> (Vec<String>, Delimited) {
     let mut response = Response::builder().status(status);
     for (name, value) in lines {
@@ -52,7 +52,7 @@ fn head(
     }
     let (parts, ()) = response.body(()).expect("an answer").into_parts();
     let mut out = Vec::new();
-    let delimited = put_head(&parts, body, &asked, last, &mut out);
+    let delimited = put_head(&parts, body, &asked, &mut last, &mut out);
     let text = String::from_utf8(out).expect("text");
     let text = text.strip_suffix("\r\n\r\n").expect("a head");
     let (dated, mut lines): (Vec<_>, Vec<_>) = text
@@ -178,7 +178,7 @@ fn a_date_that_is_there_is_left_alone() {
     let response = Response::builder().header("date", date);
     let (parts, ()) = response.body(()).expect("an answer").into_parts();
     let mut out = Vec::new();
-    put_head(&parts, &empty(), &PLAIN, false, &mut out);
+    put_head(&parts, &empty(), &PLAIN, &mut false, &mut out);
     let text = String::from_utf8(out).expect("text");
     assert_eq!(text.matches("Date: ").count(), 1);
     assert!(text.contains(date));

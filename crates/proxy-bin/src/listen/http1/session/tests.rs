@@ -26,6 +26,8 @@ const SETTINGS: Settings = Settings {
     },
 };
 
+type Come = Result<Frame<Bytes>, String>;
+
 /// What is done with a request, by its path.
 #[derive(Default)]
 struct Told {
@@ -34,7 +36,7 @@ struct Told {
     /// Lets `/slow` go on.
     gate: Notify,
     /// The frames of `/stream`.
-    frames: Mutex<Option<mpsc::Receiver<Result<Frame<Bytes>, String>>>>,
+    frames: Mutex<Option<mpsc::Receiver<Come>>>,
     /// Of `/held`, which is answered while its body is being sent.
     held: Mutex<Option<ClientBody>>,
     upgraded: Mutex<Option<OnUpgrade>>,
