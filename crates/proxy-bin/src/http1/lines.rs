@@ -1,7 +1,7 @@
 //! Field lines as they are written: RFC 9112 §5. Names go out as `Refresh-Token`, since some
 //! readers know no other spelling.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Writes the lines of a header or trailer section, without the empty line that ends it.
 pub(crate) fn put_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
@@ -12,14 +12,82 @@ pub(crate) fn put_fields(headers: &HeaderMap, out: &mut Vec<u8>) {
 
 /// Writes one of them.
 pub(crate) fn put_field(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    let name = name.as_str().as_bytes();
-    out.reserve(name.len() + value.len() + 4);
-    let begun = out.len();
-    out.extend_from_slice(name);
-    title_case(&mut out[begun..]);
-    out.extend_from_slice(b": ");
+    if let Some(begin) = known(name) {
+        out.extend_from_slice(begin);
+    } else {
+        let name = name.as_str().as_bytes();
+        let begun = out.len();
+        out.extend_from_slice(name);
+        title_case(&mut out[begun..]);
+        out.extend_from_slice(b": ");
+    }
     out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+macro_rules! known {
+    ($($name:ident => $begin:literal,)*) => {
+        /// How the lines of these begin, which most lines are of.
+        fn known(name: &HeaderName) -> Option<&'static [u8]> {
+            match *name {
+                $(header::$name => Some($begin.as_bytes()),)*
+                _ => None,
+            }
+        }
+
+        #[cfg(test)]
+        const KNOWN: &[HeaderName] = &[$(header::$name),*];
+    };
+}
+
+known! {
+    ACCEPT => "Accept: ",
+    ACCEPT_ENCODING => "Accept-Encoding: ",
+    ACCEPT_LANGUAGE => "Accept-Language: ",
+    ACCEPT_RANGES => "Accept-Ranges: ",
+    ACCESS_CONTROL_ALLOW_ORIGIN => "Access-Control-Allow-Origin: ",
+    AGE => "Age: ",
+    ALLOW => "Allow: ",
+    AUTHORIZATION => "Authorization: ",
+    CACHE_CONTROL => "Cache-Control: ",
+    CONNECTION => "Connection: ",
+    CONTENT_DISPOSITION => "Content-Disposition: ",
+    CONTENT_ENCODING => "Content-Encoding: ",
+    CONTENT_LANGUAGE => "Content-Language: ",
+    CONTENT_LENGTH => "Content-Length: ",
+    CONTENT_LOCATION => "Content-Location: ",
+    CONTENT_RANGE => "Content-Range: ",
+    CONTENT_SECURITY_POLICY => "Content-Security-Policy: ",
+    CONTENT_TYPE => "Content-Type: ",
+    COOKIE => "Cookie: ",
+    DATE => "Date: ",
+    ETAG => "Etag: ",
+    EXPIRES => "Expires: ",
+    FORWARDED => "Forwarded: ",
+    HOST => "Host: ",
+    IF_MATCH => "If-Match: ",
+    IF_MODIFIED_SINCE => "If-Modified-Since: ",
+    IF_NONE_MATCH => "If-None-Match: ",
+    LAST_MODIFIED => "Last-Modified: ",
+    LOCATION => "Location: ",
+    ORIGIN => "Origin: ",
+    PRAGMA => "Pragma: ",
+    RANGE => "Range: ",
+    REFERER => "Referer: ",
+    RETRY_AFTER => "Retry-After: ",
+    SERVER => "Server: ",
+    SET_COOKIE => "Set-Cookie: ",
+    STRICT_TRANSPORT_SECURITY => "Strict-Transport-Security: ",
+    TE => "Te: ",
+    TRAILER => "Trailer: ",
+    TRANSFER_ENCODING => "Transfer-Encoding: ",
+    UPGRADE => "Upgrade: ",
+    USER_AGENT => "User-Agent: ",
+    VARY => "Vary: ",
+    VIA => "Via: ",
+    WWW_AUTHENTICATE => "Www-Authenticate: ",
+    X_CONTENT_TYPE_OPTIONS => "X-Content-Type-Options: ",
+    X_FRAME_OPTIONS => "X-Frame-Options: ",
 }
 
 /// `x-request-id` becomes `X-Request-Id`. Eight bytes at a time, since there are so many of them;
@@ -136,6 +204,16 @@ mod tests {
                 let expected = plain(&name[begin..end]);
                 assert_eq!(String::from_utf8(cased).expect("ASCII"), expected);
             }
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_known_is_written_like_any_other() {
+        for name in KNOWN {
+            let mut cased = name.as_str().as_bytes().to_vec();
+            title_case(&mut cased);
+            cased.extend_from_slice(b": ");
+            assert_eq!(known(name), Some(&cased[..]), "{name}");
         }
     }
 

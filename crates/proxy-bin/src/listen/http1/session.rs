@@ -73,8 +73,12 @@ pub(in crate::listen) async fn serve<S, A>(
             Came::Refused(refused) => Err(refused),
             Came::Nothing => break,
         };
-        let mut exchange = session.begin(head);
-        let Some(response) = session.answered(answerer, &mut exchange).await else {
+        let (request, exchange) = session.begin(head);
+        let answer = pin!(answerer.answer(request, exchange.refused));
+        let Some(response) = session
+            .answered::<A>(answer, exchange.refused.is_none())
+            .await
+        else {
             return;
         };
         match session.write::<A>(response, exchange).await {
@@ -114,9 +118,8 @@ enum Came {
     Nothing,
 }
 
-/// One request and its answer.
+/// What of a request matters for its end.
 struct Exchange {
-    request: Option<Request<ClientBody>>,
     refused: Option<BadRequest>,
     asked: Asked,
     /// The client asked for the connection to end, or did not ask for it to stay.
@@ -187,10 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
     }
 
     /// Makes a request of a head.
-    fn begin(&mut self, head: Result<Head, Refused>) -> Exchange {
+    fn begin(&mut self, head: Result<Head, Refused>) -> (Request<ClientBody>, Exchange) {
         let mut request = Request::new(ClientBody::empty());
         let mut exchange = Exchange {
-            request: None,
             refused: None,
             asked: Asked {
                 is_head: false,
@@ -231,25 +233,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
         if exchange.asked.is_old {
             *request.version_mut() = Version::HTTP_10;
         }
-        exchange.request = Some(request);
-        exchange
+        (request, exchange)
     }
 
-    /// The answer to a request; `None` if its client leaves before.
+    /// The answer to a request; `None` if its client leaves before. Nothing more is read behind a
+    /// request that was refused, and nobody seen to leave.
     async fn answered<A: Answerer>(
         &mut self,
-        answerer: &A,
-        exchange: &mut Exchange,
+        mut answer: Pin<&mut impl Future<Output = Response<A::Body>>>,
+        is_watched: bool,
     ) -> Option<Response<A::Body>> {
-        let request = exchange.request.take()?;
-        let refused = exchange.refused;
-        let mut answer = pin!(answerer.answer(request, refused));
         poll_fn(|context| {
             if let Poll::Ready(response) = answer.as_mut().poll(context) {
                 return Poll::Ready(Some(response));
             }
-            // Nothing more is read behind what was refused.
-            if refused.is_none() {
+            if is_watched {
                 ready!(self.poll_gone(context));
                 return Poll::Ready(None);
             }
