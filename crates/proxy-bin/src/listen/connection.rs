@@ -130,7 +130,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let mut connection = Connection::new(&shared, &accepted);
+    let connection = Connection::new(&shared, &accepted);
     let timeouts = shared.app().settings().timeouts;
     let Some(tls) = accepted.tls else {
         let begun = begins_http2(&stream, timeouts.idle, timeouts.headers);
@@ -139,16 +139,29 @@ pub(super) async fn serve(
             () = stop.cancelled() => return,
         };
         match begun {
-            Some(true) => http2(shared, connection, stream, stop).await,
+            // What is larger than the usual way is on the heap: a task has room for the largest.
+            Some(true) => Box::pin(http2(shared, connection, stream, stop)).await,
             Some(false) => http1(shared, connection, stream, stop).await,
             None => {}
         }
         return;
     };
-    let stream = match timeout(timeouts.headers, TlsAcceptor::from(tls).accept(stream)).await {
+    Box::pin(over_tls(shared, connection, stream, tls, stop)).await;
+}
+
+/// The same over TLS, by what the two agreed on.
+async fn over_tls(
+    shared: Arc<Shared>,
+    mut connection: Connection,
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    stop: CancellationToken,
+) {
+    let patience = shared.app().settings().timeouts.headers;
+    let stream = match timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::debug!(peer = %accepted.peer, %error, "no TLS session");
+            tracing::debug!(peer = %connection.peer, %error, "no TLS session");
             return;
         }
         Err(_) => return,
@@ -158,9 +171,9 @@ pub(super) async fn serve(
         .and_then(|chain| chain.first())
         .map(|leaf| CertificateThumbprint::of_der(leaf));
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(shared, connection, stream, stop).await;
+        Box::pin(http2(shared, connection, stream, stop)).await;
     } else {
-        http1(shared, connection, stream, stop).await;
+        Box::pin(http1(shared, connection, stream, stop)).await;
     }
 }
 

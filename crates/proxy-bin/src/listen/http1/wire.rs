@@ -1,6 +1,7 @@
 //! A client's stream, what was read of it, and the body that is coming: RFC 9112 §6 and §7.1, RFC
 //! 9110 §10.1.1. Shared by the connection and the body of its request, of which one at a time reads.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
@@ -92,8 +93,13 @@ enum Coming {
 const LITTLE: usize = 8 * 1024;
 const MUCH: usize = 64 * 1024;
 
-/// The room that a connection keeps while it idles.
-const KEPT: usize = 2 * 1024;
+/// The largest room that is kept for the next head.
+const KEPT: usize = 4 * 1024;
+
+thread_local! {
+    /// Room in which a head was, and which is free again once nothing of that head is left.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
 
 /// The most that is held of requests whose turn has not come.
 const HELD: usize = 64 * 1024;
@@ -208,6 +214,9 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut come))?;
         let come = come.filled();
         self.is_quick = come.len() == LITTLE;
+        if self.read.capacity() == 0 {
+            self.read = SPARE.take();
+        }
         self.read.extend_from_slice(come);
         self.room = self.room.max(self.read.len());
         Poll::Ready(Ok(come.len()))
@@ -238,10 +247,13 @@ impl<S: AsyncRead + Unpin> Wire<S> {
         Poll::Pending
     }
 
-    /// Holds no room for what has not come, but for a head like the last one.
+    /// Holds no room for what has not come: the next head to come to this thread may have it.
     pub(super) fn free(&mut self) {
-        if self.room > KEPT && self.read.is_empty() {
-            self.read = BytesMut::new();
+        if self.read.is_empty() {
+            let read = std::mem::take(&mut self.read);
+            if self.room <= KEPT {
+                SPARE.set(read);
+            }
             self.room = 0;
         }
     }
