@@ -1,9 +1,10 @@
 //! What tells a connection to end: registered with once, and then looked at for as good as nothing,
 //! as often as the connection is.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use tokio::task::unconstrained;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// One connection's ear for an end.
@@ -40,7 +41,8 @@ impl Stop {
             return Poll::Pending;
         }
         self.told = Some(context.waker().clone());
-        self.stopped.as_mut().poll(context)
+        // A task that has used up its share would wait for its next turn, and not for the end.
+        pin!(unconstrained(self.stopped.as_mut())).poll(context)
     }
 }
 

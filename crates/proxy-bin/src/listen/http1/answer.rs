@@ -48,7 +48,7 @@ pub(super) enum Put {
 }
 
 /// Writes the head of an answer. `last` says that the connection ends with it, and learns whether
-/// the answer says so itself.
+/// the answer wants that itself.
 pub(super) fn put_head(
     parts: &Parts,
     body: &impl HttpBody,
@@ -57,6 +57,7 @@ pub(super) fn put_head(
     out: &mut Vec<u8>,
 ) -> Delimited {
     let (delimited, length) = delimit(parts, body, asked);
+    *last |= delimited == Delimited::End;
     put_status(parts, asked, out);
     let (mut dated, mut connection) = (false, None);
     for (name, value) in &parts.headers {

@@ -71,7 +71,8 @@ impl Refused {
         Self {
             because,
             method: method.unwrap_or(Method::GET),
-            is_old: line.ends_with(b" HTTP/1.0\r"),
+            // Of a line that is too long, the end is not waited for.
+            is_old: because != BadRequest::RequestLine && line.ends_with(b" HTTP/1.0\r"),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! How long a client may take, and whether the gateway stops: looked at whenever a connection has
 //! nothing else to do. The contract's timeouts.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +50,9 @@ impl Waits {
             if !is_early {
                 self.alarm.as_mut().reset(deadline);
             }
-            if self.alarm.as_mut().poll(context).is_pending() {
+            // A task that has used up its share would wait for its next turn, and not for the alarm.
+            let alarm = unconstrained(self.alarm.as_mut());
+            if pin!(alarm).poll(context).is_pending() {
                 self.alarmed = Some(context.waker().clone());
                 return Poll::Pending;
             }
@@ -64,4 +67,51 @@ impl Waits {
 
 fn is_known(waker: Option<&Waker>, context: &Context<'_>) -> bool {
     waker.is_some_and(|waker| waker.will_wake(context.waker()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::task::{consume_budget, coop};
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        idle: Duration::from_secs(60),
+        head: Duration::from_secs(10),
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_at_the_deadline_that_was_named_last() {
+        let mut waits = Waits::new(PATIENCE, CancellationToken::new());
+        let begun = Instant::now();
+        for seconds in [10, 30, 20, 60, 100] {
+            let deadline = Instant::now() + Duration::from_secs(seconds);
+            // A look at an earlier one does not count.
+            let other = Instant::now() + Duration::from_secs(5);
+            let looked = poll_fn(|context| Poll::Ready(waits.poll_late(other, context))).await;
+            assert!(looked.is_pending());
+            poll_fn(|context| waits.poll_late(deadline, context)).await;
+            assert_eq!(Instant::now(), deadline);
+        }
+        assert_eq!(begun.elapsed().as_secs(), 220);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_for_a_task_that_had_used_up_its_share() {
+        let ringing = tokio::spawn(async {
+            let mut waits = Waits::new(PATIENCE, CancellationToken::new());
+            let deadline = Instant::now() + PATIENCE.head;
+            poll_fn(|context| {
+                while coop::has_budget_remaining() {
+                    let _ = pin!(consume_budget()).poll(context);
+                }
+                waits.poll_late(deadline, context)
+            })
+            .await;
+            deadline
+        });
+        assert_eq!(ringing.await.expect("it rings"), Instant::now());
+    }
 }

@@ -297,7 +297,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
         let asked = &exchange.asked;
         let delimited = out.put(|out| answer::put_head(&parts, &body, asked, &mut last, out));
         keep_fields(parts.headers);
-        last |= delimited == Delimited::End;
         let writing = Writing {
             is_over: delimited == Delimited::Nothing,
             is_cut: false,

@@ -159,6 +159,13 @@ fn what_becomes_of_the_connection_is_said_on_one_line() {
 }
 
 #[test]
+fn a_connection_that_is_a_bodys_end_is_not_said_to_stay() {
+    let (lines, delimited) = head(200, &[], &unknown(), OLD, false);
+    assert_eq!(delimited, Delimited::End);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+}
+
+#[test]
 fn the_first_line_says_version_and_status() {
     for (status, asked, line) in [
         (200, PLAIN, "HTTP/1.1 200 OK"),
