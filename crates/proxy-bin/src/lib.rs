@@ -30,6 +30,13 @@ mod server;
 mod shared;
 mod telemetry;
 
+/// What holds for any bytes that a client sends; for the fuzz targets.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::listen::http1_head;
+}
+
 pub use app::PrepareError;
 pub use authenticate::{BrokersError, PluginError};
 pub use forward::{TlsSettingsError, UpstreamError};

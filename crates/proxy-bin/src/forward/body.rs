@@ -408,8 +408,10 @@ impl OfHttp1 {
             return;
         };
         if exchange.is_sending() {
-            let (place, patience) = (self.place.clone(), self.patience);
-            tokio::spawn(async move { place.keep(exchange.finish(patience).await) });
+            // Who answers before it has read all of a request may end the connection when it has:
+            // the next request would meet that, and it may be one that cannot be repeated.
+            let patience = self.patience;
+            tokio::spawn(async move { drop(exchange.finish(patience).await) });
         } else {
             self.place.keep(exchange.into_kept());
         }

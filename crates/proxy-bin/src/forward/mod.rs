@@ -13,13 +13,13 @@ mod upgrade;
 mod upstream;
 
 pub(crate) use body::{Body, RequestBody};
-pub(crate) use client_body::ClientBody;
+pub(crate) use client_body::{BodyCut, ClientBody};
 pub use connect::TlsSettingsError;
 pub(crate) use connect::read_certificates;
 pub(crate) use connect::{TlsSettings, client_tls};
 pub(crate) use error::ForwardError;
 pub(crate) use forwarded::{ForwardedHeaders, Hop};
 pub(crate) use headers::{Managed, remove_hop_by_hop, via};
-pub(crate) use upgrade::{OnUpgrade, Upgrade, Upgrades};
+pub(crate) use upgrade::{Duplex, OnUpgrade, Upgrade, Upgrades};
 pub use upstream::UpstreamError;
 pub(crate) use upstream::{Answer, Upstream};

@@ -23,6 +23,7 @@ use super::http1::Connection;
 use super::pool::{Http2, Pool};
 use super::upgrade::OnUpgrade;
 use crate::config::Service;
+use crate::http1::keep_fields;
 
 /// Where requests go, prepared.
 #[derive(Debug)]
@@ -174,17 +175,23 @@ impl Upstream {
             let reused = kept.is_some();
             let connection = match kept {
                 Some(connection) => connection,
-                None => self.connect(switches).await?,
+                // On the heap, since it is large and rare: a connection's task has room for it all.
+                None => Box::pin(self.connect(switches)).await?,
             };
             let spare = if reused { body.again() } else { None };
             let failed = match connection {
                 Connected::Http1(connection) => {
                     self.over_http1(connection, &parts, body, shard).await
                 }
-                Connected::Http2(connection) => self.over_http2(connection, &mut parts, body).await,
+                Connected::Http2(connection) => {
+                    Box::pin(self.over_http2(connection, &mut parts, body)).await
+                }
             };
             let failed = match failed {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    keep_fields(parts.headers);
+                    return Ok(answer);
+                }
                 Err(failed) => failed,
             };
             let unharmed = failed.body.or(spare);

@@ -12,6 +12,16 @@ pub(crate) struct Chunks {
     /// Bytes of the trailer section until now, and its lines.
     trailer_bytes: usize,
     trailers: HeaderMap,
+    bounds: Bounds,
+}
+
+/// How large a trailer section may be, and how a reader has to take a size.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    bytes: usize,
+    lines: usize,
+    /// No blanks before extensions, which are bad whitespace.
+    is_strict: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +57,31 @@ const TRAILER_BYTES: usize = 64 * 1024;
 const TRAILER_LINES: usize = 100;
 
 impl Chunks {
-    /// A body that begins.
+    /// An answer's body that begins.
     pub(crate) fn new() -> Self {
+        Self::within(Bounds {
+            bytes: TRAILER_BYTES,
+            lines: TRAILER_LINES,
+            is_strict: false,
+        })
+    }
+
+    /// A request's body that begins, with trailers of so many bytes and lines at most. It is for
+    /// the gateway to refuse what another reader might read otherwise.
+    pub(crate) fn of_request(bytes: usize, lines: usize) -> Self {
+        Self::within(Bounds {
+            bytes,
+            lines,
+            is_strict: true,
+        })
+    }
+
+    fn within(bounds: Bounds) -> Self {
         Self {
             part: Part::Size,
             trailer_bytes: 0,
             trailers: HeaderMap::new(),
+            bounds,
         }
     }
 
@@ -94,7 +123,7 @@ impl Chunks {
                     let Some(line) = line(read, SIZE_LINE)? else {
                         return Ok(Piece::More);
                     };
-                    let size = size(&read[..line]).ok_or(NotChunked)?;
+                    let size = size(&read[..line], self.bounds.is_strict).ok_or(NotChunked)?;
                     read.advance(line + 2);
                     self.part = match size {
                         0 => Part::Trailers,
@@ -102,7 +131,7 @@ impl Chunks {
                     };
                 }
                 Part::Trailers => {
-                    let most = TRAILER_BYTES - self.trailer_bytes;
+                    let most = self.bounds.bytes - self.trailer_bytes;
                     let Some(line) = line(read, most)? else {
                         return Ok(Piece::More);
                     };
@@ -124,7 +153,7 @@ impl Chunks {
 
     fn trailer(&mut self, line: &[u8]) -> Result<(), NotChunked> {
         self.trailer_bytes += line.len() + 2;
-        if self.trailer_bytes >= TRAILER_BYTES || self.trailers.len() >= TRAILER_LINES {
+        if self.trailer_bytes > self.bounds.bytes || self.trailers.len() >= self.bounds.lines {
             return Err(NotChunked);
         }
         let colon = memchr::memchr(b':', line).ok_or(NotChunked)?;
@@ -149,14 +178,17 @@ fn line(read: &[u8], most: usize) -> Result<Option<usize>, NotChunked> {
 }
 
 /// Hexadecimal digits, and nothing else but extensions.
-fn size(line: &[u8]) -> Option<u64> {
+fn size(line: &[u8], is_strict: bool) -> Option<u64> {
     let digits = line
         .iter()
         .position(|byte| !byte.is_ascii_hexdigit())
         .unwrap_or(line.len());
     let (digits, extensions) = line.split_at(digits);
     // A blank before the extensions is bad whitespace that a reader has to take (RFC 9112 §7.1.1).
-    let extensions = extensions.trim_ascii_start();
+    let blanks = extensions
+        .iter()
+        .position(|byte| is_strict || !matches!(byte, b' ' | b'\t'));
+    let extensions = &extensions[blanks.unwrap_or(extensions.len())..];
     let text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
     let plausible =
         extensions.is_empty() || (extensions.starts_with(b";") && extensions.iter().all(text));

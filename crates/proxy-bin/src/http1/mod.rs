@@ -2,6 +2,8 @@
 
 mod chunks;
 mod lines;
+mod spare;
 
 pub(crate) use chunks::{Chunks, NotChunked, Piece, put_chunk, put_last_chunk};
-pub(crate) use lines::{put_fields, put_number};
+pub(crate) use lines::{put_field, put_fields, put_number};
+pub(crate) use spare::{keep_fields, spare_fields};

@@ -3,16 +3,16 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, header};
+use http::{Request, Response, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use oidc_core::possession::CertificateThumbprint;
@@ -23,12 +23,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::http1::{self, Answerer, Bounds, Patience};
 use super::listeners::Place;
-use super::messages::Bounds;
-use super::phase::Phase;
 use super::streams::Streams;
 use super::taking::{Attendant, Taken};
-use super::watch::{Patience, Watched};
 use crate::forward::{Body, ClientBody, ForwardError, Hop, OnUpgrade};
 use crate::framing::BadRequest;
 use crate::pipeline;
@@ -42,7 +40,8 @@ pub(crate) struct Connection {
     hop: Hop,
     id: ConnectionId,
     shard: usize,
-    phase: Arc<Phase>,
+    /// Why its last request is refused, if it is.
+    refused: OnceLock<BadRequest>,
     place: Arc<Place>,
     /// The client's certificate, if it showed one.
     certificate: Option<CertificateThumbprint>,
@@ -73,7 +72,7 @@ impl Connection {
             hop: Hop::new(address, https, accepted.port, trusted),
             id: ConnectionId::new(),
             shard: NEXT.fetch_add(1, Ordering::Relaxed),
-            phase: Arc::new(Phase::default()),
+            refused: OnceLock::new(),
             place: Arc::clone(&accepted.place),
             certificate: None,
         }
@@ -112,18 +111,13 @@ impl Connection {
     /// Why the request that has just come is refused as it stands, if its bytes were such.
     #[must_use]
     pub(crate) fn refused(&self) -> Option<BadRequest> {
-        self.phase.refused()
+        self.refused.get().copied()
     }
 
     /// Its place among the connections that there may be, for as long as it is held.
     #[must_use]
     pub(crate) fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place)
-    }
-
-    /// The connection carries another protocol from now on.
-    pub(crate) fn upgraded(&self) {
-        self.phase.upgrade();
     }
 }
 
@@ -136,7 +130,7 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let mut connection = Connection::new(&shared, &accepted);
+    let connection = Connection::new(&shared, &accepted);
     let timeouts = shared.app().settings().timeouts;
     let Some(tls) = accepted.tls else {
         let begun = begins_http2(&stream, timeouts.idle, timeouts.headers);
@@ -145,16 +139,29 @@ pub(super) async fn serve(
             () = stop.cancelled() => return,
         };
         match begun {
-            Some(true) => http2(shared, connection, stream, stop).await,
+            // What is larger than the usual way is on the heap: a task has room for the largest.
+            Some(true) => Box::pin(http2(shared, connection, stream, stop)).await,
             Some(false) => http1(shared, connection, stream, stop).await,
             None => {}
         }
         return;
     };
-    let stream = match timeout(timeouts.headers, TlsAcceptor::from(tls).accept(stream)).await {
+    Box::pin(over_tls(shared, connection, stream, tls, stop)).await;
+}
+
+/// The same over TLS, by what the two agreed on.
+async fn over_tls(
+    shared: Arc<Shared>,
+    mut connection: Connection,
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    stop: CancellationToken,
+) {
+    let patience = shared.app().settings().timeouts.headers;
+    let stream = match timeout(patience, TlsAcceptor::from(tls).accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            tracing::debug!(peer = %accepted.peer, %error, "no TLS session");
+            tracing::debug!(peer = %connection.peer, %error, "no TLS session");
             return;
         }
         Err(_) => return,
@@ -164,9 +171,9 @@ pub(super) async fn serve(
         .and_then(|chain| chain.first())
         .map(|leaf| CertificateThumbprint::of_der(leaf));
     if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        http2(shared, connection, stream, stop).await;
+        Box::pin(http2(shared, connection, stream, stop)).await;
     } else {
-        http1(shared, connection, stream, stop).await;
+        Box::pin(http1(shared, connection, stream, stop)).await;
     }
 }
 
@@ -212,46 +219,43 @@ async fn http1(
     let app = shared.app();
     let (limits, timeouts) = (app.settings().limits, app.settings().timeouts);
     drop(app);
-    let patience = Patience {
-        idle: timeouts.idle,
-        head: timeouts.headers,
+    let settings = http1::Settings {
+        bounds: Bounds {
+            line: limits.request_line,
+            headers: limits.headers,
+            count: limits.header_count,
+        },
+        patience: Patience {
+            idle: timeouts.idle,
+            head: timeouts.headers,
+        },
     };
-    let bounds = Bounds {
-        line: limits.request_line,
-        headers: limits.headers,
-        count: limits.header_count,
-    };
-    let stream = Watched::new(stream, Arc::clone(&connection.phase), patience, bounds);
-    let connection = Arc::new(connection);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, connection) = (Arc::clone(&shared), Arc::clone(&connection));
-        async move {
-            let request = received(request);
-            let mut response = pipeline::answer(&shared, &connection, request).await;
-            // RFC 9112 §9.3: a body that nobody reads would stand where the next request does.
-            if response.body().is_own() && connection.phase.is_reading() {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(header::CONNECTION, close);
-            }
-            let answered = Answered(Arc::clone(&connection.phase));
-            Ok::<_, Infallible>(response.map(|body| Told {
-                body,
-                _until: answered,
-            }))
+    http1::serve(stream, settings, stop, &Pipeline { shared, connection }).await;
+}
+
+/// What answers the requests of a connection.
+struct Pipeline {
+    shared: Arc<Shared>,
+    connection: Connection,
+}
+
+impl Answerer for Pipeline {
+    type Body = Body;
+
+    async fn answer(
+        &self,
+        request: Request<ClientBody>,
+        refused: Option<BadRequest>,
+    ) -> Response<Body> {
+        if let Some(refused) = refused {
+            let _ = self.connection.refused.set(refused);
         }
-    });
-    // The parser's own bound is wider than ours, so that each is answered by its own status.
-    let head = limits.request_line + limits.headers + 64 * 1024;
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .max_headers(limits.header_count)
-        .max_buf_size(head.max(8192))
-        .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let shut_down = http1::UpgradeableConnection::graceful_shutdown;
-    until_ended(serving, shut_down, stop, None).await;
+        pipeline::answer(&self.shared, &self.connection, request).await
+    }
+
+    fn is_own(body: &Body) -> bool {
+        body.is_own()
+    }
 }
 
 async fn http2(
@@ -359,15 +363,6 @@ async fn idle_on(idleness: Option<(&Streams, Duration)>) {
 struct Told<U> {
     body: Body,
     _until: U,
-}
-
-/// Tells the stream that watches a connection of a request's end.
-struct Answered(Arc<Phase>);
-
-impl Drop for Answered {
-    fn drop(&mut self) {
-        self.0.answer();
-    }
 }
 
 impl<U: Unpin> HttpBody for Told<U> {

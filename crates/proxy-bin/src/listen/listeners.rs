@@ -1,9 +1,12 @@
 //! The sockets that are listened on: opened, changed by a reload, closed.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -15,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Accepted};
+use super::stop::Stop;
 use super::tls::{ServerTlsError, server_tls};
 use crate::config::Settings;
 use crate::shared::Shared;
@@ -259,12 +263,15 @@ impl Accepting {
                 tls: self.tls.load_full(),
                 place: Place::taken(&shared, permit),
             };
-            let (stop, cut) = (self.stop_all.child_token(), self.cut.clone());
+            let (stop, cut) = (self.stop_all.child_token(), self.cut.child_token());
             self.connections.spawn(async move {
-                tokio::select! {
-                    () = connection::serve(shared, stream, accepted, stop) => {}
-                    () = cut.cancelled() => {}
-                }
+                let mut cut = Stop::new(cut);
+                let mut serving = pin!(connection::serve(shared, stream, accepted, stop));
+                poll_fn(|context| match cut.poll(context) {
+                    Poll::Ready(()) => Poll::Ready(()),
+                    Poll::Pending => serving.as_mut().poll(context),
+                })
+                .await;
             });
         }
     }

@@ -2,16 +2,16 @@
 //! Serves the contract's section on the proxy.
 
 mod connection;
+mod http1;
 mod listeners;
-mod messages;
-mod phase;
+mod stop;
 mod streams;
-mod syntax;
 mod taking;
 mod tls;
-mod watch;
 
 pub(crate) use connection::Connection;
+#[cfg(any(test, fuzzing))]
+pub use http1::http1_head;
 pub use listeners::ListenError;
 pub(crate) use listeners::Listeners;
 pub use tls::ServerTlsError;

@@ -153,9 +153,8 @@ impl Exchange<'_> {
             return Ok((Admitted::Found(Caller::unasked()), body));
         }
         let client_arg = extraction.client_arg.as_deref();
-        let (caller, standing) = self
-            .caller(plugin, extraction.found, client_arg, &evidence)
-            .await?;
+        let calling = self.caller(plugin, extraction.found, client_arg, &evidence);
+        let (caller, standing) = Box::pin(calling).await?;
         route
             .admit(caller.identity())
             .map_err(|denial| match caller.granted() {

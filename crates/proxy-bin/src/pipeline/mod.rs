@@ -181,7 +181,6 @@ impl<'a> Exchange<'a> {
         self.shared
             .upgrades()
             .relay(client, upstream, self.connection.place());
-        self.connection.upgraded();
         let headers = response.headers_mut();
         headers.insert(
             header::CONNECTION,

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use memchr::memmem;
 
-use crate::http1::Chunks;
+use crate::http1::{Chunks, spare_fields};
 
 /// The largest head that is taken, and the most lines of it.
 const LARGEST_HEAD: usize = 256 * 1024;
@@ -62,7 +62,7 @@ pub(super) fn take(read: &mut BytesMut, method: &Method) -> Result<Option<Head>,
         Some(0) => Version::HTTP_10,
         _ => return Err(NoAnswer),
     };
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len() + ADDED);
+    let mut headers = spare_fields(parsed.headers.len() + ADDED).ok_or(NoAnswer)?;
     for line in parsed.headers.iter() {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| NoAnswer)?;
         // Not a copy: it points into the head.
