@@ -1,30 +1,22 @@
 //! The comparison from beginning to end: what is asked for, what is built, the rounds, the report.
 
-use std::process::Command;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use tokio::process::Command as AsyncCommand;
 
-use super::checks::{Refusals, check};
 use super::contender::Contender;
 use super::ground::{Built, Ground};
-use super::load::{Generators, Load};
+use super::load::Generators;
 use super::machine::Machine;
-use super::plan::{Part, Setting, Transport, order, settings};
-use super::process::{allow_many_files, bound};
-use super::progress::Progress;
+use super::micro;
+use super::plan::{Part, Transport, order, settings};
+use super::process::allow_many_files;
 use super::report::{Report, markdown, write};
-use super::results::{Results, Run};
+use super::results::Results;
 use super::tools::Tools;
+use super::turns::{Field, Turns, WARM_UP_SECONDS};
 use super::usage::Usage;
-use super::{micro, peers};
 use crate::signals::Signals;
 use crate::workspace::{cargo, root, run};
-
-/// How long a contender is loaded before it is measured: its connections to the upstream are open
-/// then, and its caches filled.
-const WARM_UP_SECONDS: u32 = 1;
 
 /// Numbers of connections of a whole comparison.
 const CONNECTIONS: &[u32] = &[1, 32, 128, 1024];
@@ -78,13 +70,6 @@ pub(crate) struct Comparison {
 
 fn contender(id: &str) -> Result<Contender, String> {
     Contender::find(id).ok_or_else(|| "no contender of this name".to_owned())
-}
-
-/// The turns to take.
-struct Turns {
-    rounds: u32,
-    seconds: u32,
-    settings: Vec<(Setting, Vec<Contender>)>,
 }
 
 impl Comparison {
@@ -148,19 +133,13 @@ impl Comparison {
             files > u64::from(2 * most) + 1024,
             "{files} open files are allowed, too few for {most} connections: raise `ulimit -n`"
         );
-        let mut field = Field {
-            ground: &ground,
-            generators,
-            progress: Progress::new(turns.count()),
-            refusals: Refusals::new(),
-            connections: most,
-        };
-        field.check_all(&turns).await?;
+        let mut field = Field::new(&ground, generators, &turns);
+        field.check_all().await?;
         let mut results = Results::default();
         for round in 1..=turns.rounds {
             for (setting, contenders) in &turns.settings {
                 for contender in order(contenders, round) {
-                    let run = field.turn(*setting, contender, round, &turns).await;
+                    let run = field.turn(*setting, contender, round).await;
                     let run =
                         run.with_context(|| format!("{}, {}", contender.name(), setting.title()))?;
                     results.runs.push(run);
@@ -240,143 +219,6 @@ impl Comparison {
         .filter_map(|(is_lacking, what)| is_lacking.then_some(what))
         .collect()
     }
-}
-
-impl Turns {
-    /// What has to be checked before the first round.
-    fn checks(&self) -> Vec<(Transport, &'static str, Contender)> {
-        let mut checks = Vec::new();
-        for (setting, contenders) in &self.settings {
-            for contender in contenders {
-                let one = (setting.part.transport(), setting.part.path(), *contender);
-                if !checks.contains(&one) {
-                    checks.push(one);
-                }
-            }
-        }
-        checks
-    }
-
-    fn count(&self) -> usize {
-        let turns: usize = self.settings.iter().map(|(_, all)| all.len()).sum();
-        turns * usize::try_from(self.rounds).unwrap_or(usize::MAX)
-    }
-
-    fn connections_max(&self) -> u32 {
-        let connections = self.settings.iter().map(|(setting, _)| setting.connections);
-        connections.max().unwrap_or(1)
-    }
-}
-
-/// Where the turns are taken.
-struct Field<'a> {
-    ground: &'a Ground,
-    generators: Generators<'a>,
-    progress: Progress,
-    refusals: Refusals,
-    /// The most of a load.
-    connections: u32,
-}
-
-impl Field<'_> {
-    /// That everybody can do what is asked, before the long part begins.
-    async fn check_all(&mut self, turns: &Turns) -> Result<()> {
-        let checks = turns.checks();
-        eprintln!("checking {} contenders and ways to them", checks.len());
-        for (transport, path, contender) in checks {
-            let running = peers::start(self.ground, contender, transport, self.connections)?;
-            let address = running.address;
-            check(
-                self.ground,
-                contender,
-                transport,
-                address,
-                path,
-                &mut self.refusals,
-            )
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// One contender's turn: started, checked, warmed up, loaded, checked, stopped.
-    async fn turn(
-        &mut self,
-        setting: Setting,
-        contender: Contender,
-        round: u32,
-        turns: &Turns,
-    ) -> Result<Run> {
-        let ground = self.ground;
-        self.progress.next(&format!(
-            "round {round} of {}: {}: {}",
-            turns.rounds,
-            setting.title(),
-            contender.name()
-        ));
-        let (transport, path) = (setting.part.transport(), setting.part.path());
-        let running = peers::start(ground, contender, transport, self.connections)?;
-        let address = running.address;
-        let refusals = &mut self.refusals;
-        check(ground, contender, transport, address, path, refusals).await?;
-        let header = ground.credentials.good(contender.credential());
-        let load = Load {
-            transport,
-            address,
-            path,
-            header: &header,
-            connections: setting.connections,
-            seconds: turns.seconds,
-            body: ground.file(path)?.len(),
-        };
-        let warm_up = Load {
-            seconds: WARM_UP_SECONDS,
-            ..load
-        };
-        self.generators.run(warm_up).await?;
-        let flood = (contender == Contender::Flooded).then(|| {
-            let flood = flood(ground, load);
-            tokio::spawn(AsyncCommand::from(flood).kill_on_drop(true).output())
-        });
-        let before = Usage::of_group(running.group)?;
-        let figures = self.generators.run(load).await?;
-        let after = Usage::of_group(running.group)?;
-        if let Some(flood) = flood {
-            let flooded = flood.await??;
-            ensure!(
-                flooded.status.success(),
-                "the flood was not refused: {}",
-                String::from_utf8_lossy(&flooded.stderr)
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-            );
-        }
-        let refusals = &mut self.refusals;
-        check(ground, contender, transport, address, path, refusals)
-            .await
-            .context("after the load")?;
-        Ok(Run {
-            round,
-            setting,
-            contender,
-            figures,
-            cpu_us: after.cpu_us_since(&before),
-            resident_kib: after.resident_kib,
-            peak_kib: after.peak_kib,
-        })
-    }
-}
-
-/// Tokens of unknown keys, for as long as the load.
-fn flood(ground: &Ground, load: Load<'_>) -> Command {
-    let mut flood = bound(ground.parts());
-    flood
-        .args(["flood", "--target", &load.address.to_string()])
-        .args(["--path", load.path])
-        .args(["--token", &ground.credentials.access_token])
-        .args(["--seconds", &load.seconds.to_string()]);
-    flood
 }
 
 /// The gateway as it is released, and what it is measured with.

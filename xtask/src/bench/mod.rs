@@ -17,6 +17,7 @@ mod results;
 mod statistics;
 mod tokens;
 mod tools;
+mod turns;
 mod usage;
 
 use anyhow::Result;

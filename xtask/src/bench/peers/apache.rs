@@ -24,12 +24,10 @@ const MODULES: &[(&str, &str)] = &[
     ("http2_module", "mod_http2.so"),
 ];
 
-/// Threads of its one process. It is the only contender whose one worker may run on several
+/// Threads of its one process beyond one for each connection: where it has no thread to spare, it
+/// closes connections that are kept. It is the only contender whose one worker may run on several
 /// processors: a thread of it waits for the upstream, so that one alone would be no proxy.
-const THREADS: u32 = 64;
-
-/// Connections that a thread of the event MPM may have waiting.
-const CONNECTIONS_PER_THREAD: u32 = 64;
+const SPARE_THREADS: u32 = 32;
 
 pub(super) fn command(scene: &Scene<'_>) -> Result<Command> {
     let ground = scene.ground;
@@ -58,13 +56,14 @@ pub(super) fn command(scene: &Scene<'_>) -> Result<Command> {
         "{modules}{user}{protocols}ServerName localhost\nServerRoot {folder}\n\
          DefaultRuntimeDir {folder}\nPidFile {pid}\nErrorLog {error}\nLogLevel warn\n\
          Listen {listen}\nListenBacklog 4096\n\
-         StartServers 1\nServerLimit 1\nThreadLimit {THREADS}\nThreadsPerChild {THREADS}\n\
-         MaxRequestWorkers {THREADS}\nMinSpareThreads 1\nMaxSpareThreads {THREADS}\n\
-         AsyncRequestWorkerFactor {CONNECTIONS_PER_THREAD}\nMaxConnectionsPerChild 0\n\
+         StartServers 1\nServerLimit 1\nThreadLimit {threads}\nThreadsPerChild {threads}\n\
+         MaxRequestWorkers {threads}\nMinSpareThreads 1\nMaxSpareThreads {threads}\n\
+         MaxConnectionsPerChild 0\n\
          KeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout 60\n\
          OIDCOAuthVerifyCertFiles {kid}#{key}\n\
          ProxyRequests Off\nProxyPass / http://{upstream}/ keepalive=On ttl=3600\n\
          <Location />\n  AuthType oauth20\n  Require claim iss:{issuer}\n</Location>\n",
+        threads = scene.connections + SPARE_THREADS,
         folder = ground.folder().display(),
         pid = scene.file("pid").display(),
         error = scene.file("error.txt").display(),

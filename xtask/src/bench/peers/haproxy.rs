@@ -28,8 +28,11 @@ pub(super) fn command(scene: &Scene<'_>) -> Result<Command> {
         Contender::HaproxyJwt => token_check(scene),
         _ => String::new(),
     };
+    // With its usual ratios it would close kept connections to the upstream as soon as a quarter of
+    // the sockets that it may have are in use.
     let text = format!(
-        "global\n  nbthread {}\n  maxconn {}\n\
+        "global\n  nbthread {}\n  maxconn {}\n  tune.pool-low-fd-ratio 100\n  \
+         tune.pool-high-fd-ratio 100\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  \
          backlog 4096\n  http-reuse always\n\
          frontend in\n  bind {}{mode}\n{check}  default_backend origin\n\

@@ -41,7 +41,7 @@ struct Scene<'a> {
     contender: Contender,
     transport: Transport,
     listen: SocketAddr,
-    /// The most connections of a load.
+    /// How many connections the load has.
     connections: u32,
 }
 

@@ -1,6 +1,6 @@
 //! The report as JSON: every run as it was, and the bars.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::Report;
@@ -32,9 +32,16 @@ pub(super) fn json(report: &Report) -> Result<String> {
         "notes": report.notes,
         "bars": bars(&report.results).iter().map(bar).collect::<Vec<_>>(),
         "refusals": refusals,
-        "runs": report.results.runs.iter().map(run).collect::<Vec<_>>(),
     });
-    Ok(format!("{}\n", serde_json::to_string_pretty(&whole)?))
+    let whole = serde_json::to_string_pretty(&whole)?;
+    let whole = whole.strip_suffix("\n}").context("not an object")?;
+    // A line each: there are hundreds.
+    let runs = report.results.runs.iter();
+    let runs: Vec<_> = runs.map(|one| format!("    {}", run(one))).collect();
+    Ok(format!(
+        "{whole},\n  \"runs\": [\n{}\n  ]\n}}\n",
+        runs.join(",\n")
+    ))
 }
 
 fn run(run: &Run) -> Value {
@@ -76,4 +83,41 @@ fn bar(bar: &Bar) -> Value {
 
 fn spread(spread: Spread) -> Value {
     json!({"median": spread.median, "min": spread.min, "max": spread.max})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::json;
+    use crate::bench::contender::Contender;
+    use crate::bench::machine::Machine;
+    use crate::bench::report::Report;
+    use crate::bench::results::samples::{results, runs};
+
+    #[test]
+    fn every_run_is_in_it_on_a_line_of_its_own() {
+        let report = Report {
+            results: results(&[runs(Contender::Nginx, &[(1000, 0), (500, 2)])]),
+            refusals: BTreeMap::new(),
+            machine: Machine {
+                facts: Vec::new(),
+                date: "2026-01-02".to_owned(),
+                load: 0.0,
+            },
+            command: "cargo xtask bench".to_owned(),
+            rounds: 2,
+            seconds: 1,
+            notes: Vec::new(),
+            is_quick: false,
+        };
+        let text = json(&report).unwrap();
+        assert_eq!(text.matches("\n    {\"contender\"").count(), 2, "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["runs"][1]["errors"], 2);
+        assert_eq!(value["runs"][1]["setting"], "small-32");
+        assert_eq!(value["bars"][0]["met"], Value::Null);
+    }
 }

@@ -49,7 +49,8 @@ pub(crate) fn markdown(report: &Report) -> String {
         let _ = write!(text, "\n## What was refused\n\n{}", refusals(report));
     }
     text.push_str("\n## Where\n\n| | |\n|---|---|\n");
-    for (what, which) in &report.machine.facts {
+    let facts = report.machine.facts.iter();
+    for (what, which) in facts.filter(|(_, which)| !which.is_empty()) {
         let _ = writeln!(text, "| {what} | {which} |");
     }
     text

@@ -45,7 +45,7 @@ pub(super) fn plot(results: &Results) -> String {
         .iter()
         .flat_map(|(_, ratios)| ratios.iter().flatten())
         .fold(1.0_f64, |greatest, spread| greatest.max(spread.max));
-    let step = if greatest > 4.0 { 1.0 } else { 0.25 };
+    let step = if greatest > 2.0 { 0.5 } else { 0.25 };
     let end = (greatest / step).ceil() * step;
     let x = |ratio: f64| LEFT + ratio / end * (RIGHT - LEFT);
     #[expect(clippy::cast_precision_loss, reason = "some dozens of rows")]
@@ -63,6 +63,13 @@ pub(super) fn plot(results: &Results) -> String {
         );
         tick += step;
     }
+    // Plain nginx itself.
+    let _ = writeln!(
+        svg,
+        "<line x1='{at:.1}' y1='{TOP}' x2='{at:.1}' y2='{bottom}' stroke='#111111' \
+         stroke-dasharray='5 4'/>",
+        at = x(1.0)
+    );
     let mut y = TOP;
     for (contender, ratios) in &rows {
         let _ = writeln!(
@@ -81,13 +88,7 @@ pub(super) fn plot(results: &Results) -> String {
         }
         y += ROW;
     }
-    // Plain nginx itself, over everything.
-    let _ = write!(
-        svg,
-        "<line x1='{at:.1}' y1='{TOP}' x2='{at:.1}' y2='{bottom}' stroke='#111111' \
-         stroke-dasharray='5 4'/>\n</g>\n</svg>\n",
-        at = x(1.0)
-    );
+    svg.push_str("</g>\n</svg>\n");
     svg
 }
 
@@ -124,18 +125,21 @@ fn head(bottom: f64) -> String {
 fn bar(svg: &mut String, ratio: Spread, top: f64, colour: &str, x: impl Fn(f64) -> f64) {
     let middle = top + BAR / 2.0;
     let (from, to) = (x(ratio.min), x(ratio.max));
+    let cap = middle - 3.0;
+    let whisker = format!("M{from:.1} {middle:.1}H{to:.1}M{from:.1} {cap:.1}v6M{to:.1} {cap:.1}v6");
+    // Both are seen on a bar and on the dashed line, for the white around them.
     let _ = write!(
         svg,
         "<rect x='{LEFT}' y='{top:.1}' width='{:.1}' height='{:.1}' fill='{colour}'/>\n\
-         <path d='M{from:.1} {middle:.1}H{to:.1}M{from:.1} {a:.1}v6M{to:.1} {a:.1}v6' \
-         stroke='#111111' fill='none'/>\n\
-         <text x='{:.1}' y='{:.1}' font-size='12'>{:.2}</text>\n",
+         <path d='{whisker}' stroke='#ffffff' stroke-width='3' fill='none'/>\n\
+         <path d='{whisker}' stroke='#111111' fill='none'/>\n\
+         <text x='{:.1}' y='{:.1}' font-size='12' stroke='#ffffff' stroke-width='4' \
+         paint-order='stroke'>{:.2}</text>\n",
         x(ratio.median) - LEFT,
         BAR - 1.0,
         to + 6.0,
         middle + 4.0,
         ratio.median,
-        a = middle - 3.0,
     );
 }
 
