@@ -83,3 +83,24 @@ pub(crate) async fn serve(listen: SocketAddr, answers: Answers) -> Result<()> {
         ));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hyper::StatusCode;
+
+    use super::Answers;
+
+    #[test]
+    fn files_are_answered_by_path_and_everything_without_a_folder() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let files = Answers::read(Some(folder)).unwrap();
+        assert_eq!(files.to("/Cargo.toml").status(), StatusCode::OK);
+        assert_eq!(files.to("/src").status(), StatusCode::NOT_FOUND);
+        assert_eq!(files.to("/").status(), StatusCode::NOT_FOUND);
+        let fixed = Answers::read(None).unwrap();
+        assert_eq!(fixed.to("/anything").status(), StatusCode::OK);
+        assert!(Answers::read(Some(&folder.join("Cargo.toml"))).is_err());
+    }
+}

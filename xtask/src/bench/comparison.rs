@@ -168,10 +168,15 @@ impl Comparison {
             (ROUNDS, SECONDS, CONNECTIONS, Part::ALL)
         };
         let parts = self.parts.as_deref().unwrap_or(parts);
-        let connections = self.connections.as_deref().unwrap_or(connections);
+        let mut connections = self
+            .connections
+            .clone()
+            .unwrap_or_else(|| connections.to_vec());
+        connections.sort_unstable();
+        connections.dedup();
         let wanted = self.contenders.as_deref().unwrap_or(Contender::ALL);
         let here = |one: Contender| one.needs().is_none_or(|tool| ground.tools().has(tool));
-        let settings = settings(parts, connections)
+        let settings = settings(parts, &connections)
             .into_iter()
             .filter(|setting| generators.name(setting.part.transport()).is_some())
             .map(|setting| {
