@@ -41,7 +41,7 @@ answers whole bodies and refuses bad tokens, warms it up for a second, loads it,
 Without nginx, haproxy, apache2, wrk or h2load the rest is measured, and the report says so.
 
 Examples:
-  cargo xtask bench                         everything; some 40 minutes; writes docs/benchmarks/
+  cargo xtask bench                         everything; some 30 minutes; writes docs/benchmarks/
   cargo xtask bench --quick                 a short look; writes nothing
   cargo xtask bench --parts small --connections 32 --contenders nginx,gateway-bearer";
 
