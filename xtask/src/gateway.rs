@@ -76,11 +76,6 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// The process's number.
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Waits until the gateway ends by itself. Cancel safe.
     ///
     /// # Errors

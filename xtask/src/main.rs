@@ -32,7 +32,7 @@ enum Command {
     Test(test::Test),
     /// Checks the rules of the house that no compiler holds.
     Tidy,
-    /// Measures the gateway beside a plain proxy, on loopback.
+    /// Measures the gateway beside nginx, haproxy and Apache, on loopback.
     Bench(bench::Bench),
     /// Runs a real Keycloak with the demo's realm until Ctrl-C.
     Keycloak,

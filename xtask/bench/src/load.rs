@@ -34,7 +34,7 @@ pub(crate) struct Load {
     #[arg(long = "header")]
     headers: Vec<String>,
     /// How many connections.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=4096))]
     connections: u16,
     /// For how long.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
@@ -46,6 +46,8 @@ pub(crate) struct Load {
 struct Seen {
     micros: Vec<u32>,
     errors: usize,
+    /// Of bodies.
+    bytes: usize,
 }
 
 impl Load {
@@ -71,12 +73,14 @@ impl Load {
             let seen = joined?;
             all.micros.extend(seen.micros);
             all.errors += seen.errors;
+            all.bytes += seen.bytes;
         }
         let seconds = start.elapsed().as_secs_f64();
         all.micros.sort_unstable();
         Ok(json!({
             "requests": all.micros.len(),
             "errors": all.errors,
+            "bytes": all.bytes,
             "seconds": seconds,
             "p50_us": percentile(&all.micros, 50).ok_or_else(|| anyhow!("no request succeeded"))?,
             "p99_us": percentile(&all.micros, 99),
@@ -109,7 +113,7 @@ async fn connection(
     most: usize,
 ) -> Seen {
     let mut seen = Seen::default();
-    if requests(target, request, end, most, &mut seen.micros)
+    if requests(target, request, end, most, &mut seen)
         .await
         .is_err()
     {
@@ -123,21 +127,21 @@ async fn requests(
     request: Request<Empty<Bytes>>,
     end: Instant,
     most: usize,
-    micros: &mut Vec<u32>,
+    seen: &mut Seen,
 ) -> Result<()> {
     let stream = TcpStream::connect(target).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    while Instant::now() < end && micros.len() < most {
+    while Instant::now() < end && seen.micros.len() < most {
         let sent = Instant::now();
         sender.ready().await?;
         let mut response = sender.send_request(request.clone()).await?;
         anyhow::ensure!(response.status() == StatusCode::OK, "{}", response.status());
         while let Some(frame) = response.frame().await {
-            frame?;
+            seen.bytes += frame?.data_ref().map_or(0, Bytes::len);
         }
-        micros.push(u32::try_from(sent.elapsed().as_micros())?);
+        seen.micros.push(u32::try_from(sent.elapsed().as_micros())?);
     }
     drop(sender);
     driver.await??;

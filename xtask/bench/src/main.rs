@@ -7,6 +7,7 @@ mod proxy;
 mod upstream;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -15,11 +16,14 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "gateway-bench")]
 enum Command {
-    /// Answers every request with 1 KiB.
+    /// Answers every request with 1 KiB, or with the files of a folder.
     Upstream {
         /// Where to listen.
         #[arg(long)]
         listen: SocketAddr,
+        /// The folder; its files are read once, at the start.
+        #[arg(long)]
+        folder: Option<PathBuf>,
     },
     /// Forwards every request as it is.
     Proxy {
@@ -47,7 +51,10 @@ fn main() -> Result<()> {
     };
     let runtime = runtime.enable_all().build()?;
     match command {
-        Command::Upstream { listen } => runtime.block_on(upstream::serve(loopback(listen)?)),
+        Command::Upstream { listen, folder } => {
+            let answers = upstream::Answers::read(folder.as_deref())?;
+            runtime.block_on(upstream::serve(loopback(listen)?, answers))
+        }
         Command::Proxy { listen, upstream } => {
             runtime.block_on(proxy::serve(loopback(listen)?, loopback(upstream)?))
         }

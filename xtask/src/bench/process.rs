@@ -1,0 +1,152 @@
+//! A process of the comparison with all its children: a group of their own, which ends when the
+//! value does.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{
+    Pid, Resource, Signal, getrlimit, kill_process, kill_process_group, setrlimit,
+};
+
+use crate::workspace::{find, program};
+
+/// How long a process may take until it accepts connections.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long it may take to end when it is told to; then it is killed.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How often it is asked.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Files and sockets that a process may have open, if the system lets it.
+const FILES: u64 = 65_536;
+
+/// A running process and its children.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    log: PathBuf,
+}
+
+/// A program that ends when this one does, however that ends.
+pub(crate) fn bound(path: &Path) -> Command {
+    let Some(setpriv) = find("setpriv") else {
+        return program(path);
+    };
+    let mut command = program(setpriv);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(path);
+    command
+}
+
+impl Server {
+    /// Starts it, and waits until it accepts connections there. What it prints goes to the log.
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, or does not accept in time: with the end of its log.
+    pub(crate) fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let name = name.into_owned();
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = command
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("{name} cannot be started"))?;
+        let mut server = Self { child, log };
+        let deadline = Instant::now() + PATIENCE;
+        while !accepts(address)? {
+            if let Some(status) = server.child.try_wait()? {
+                bail!("{name} ended: {status}: {}", server.said());
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{name} accepts no connection after {PATIENCE:?}: {}",
+                    server.said()
+                );
+            }
+            sleep(POLL);
+        }
+        Ok(server)
+    }
+
+    /// The process group.
+    pub(crate) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The end of its log.
+    pub(crate) fn said(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let mut last: Vec<_> = log.lines().rev().take(4).collect();
+        last.reverse();
+        last.join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
+            return;
+        };
+        // A process that has ended already is all the better.
+        let _ = kill_process(id, Signal::TERM);
+        let deadline = Instant::now() + FAREWELL;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            sleep(POLL);
+        }
+        let _ = kill_process_group(id, Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn accepts(address: SocketAddr) -> Result<bool> {
+    match TcpStream::connect(address) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Lets this process and those that it starts open many files; gives how many that are.
+pub(crate) fn allow_many_files() -> u64 {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(FILES, |most| most.min(FILES));
+    if limit.current.is_none_or(|now| now >= wanted) {
+        return limit.current.unwrap_or(FILES);
+    }
+    let before = limit.current;
+    limit.current = Some(wanted);
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => wanted,
+        Err(_) => before.unwrap_or(FILES),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+    use crate::gateway::free_address;
+    use crate::workspace::program;
+
+    #[test]
+    fn a_process_that_ends_at_once_is_an_error_with_its_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = program("sh");
+        shell.args(["-c", "echo no such key >&2; exit 3"]);
+        let error = Server::start(shell, free_address().unwrap(), folder.path().join("sh.log"));
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("sh ended"), "{error}");
+        assert!(error.contains("no such key"), "{error}");
+    }
+}
