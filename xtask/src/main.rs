@@ -6,6 +6,7 @@ mod demo;
 mod engine;
 mod gateway;
 mod image;
+mod instructions;
 mod keycloak;
 mod packages;
 mod provider;
@@ -34,6 +35,8 @@ enum Command {
     Tidy,
     /// Measures the gateway beside nginx, haproxy and Apache, on loopback.
     Bench(bench::Bench),
+    /// Counts the instructions that a request takes, and compares them with those that are kept.
+    Instructions(instructions::Instructions),
     /// Runs a real Keycloak with the demo's realm until Ctrl-C.
     Keycloak,
     /// Builds container images on this machine.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(),
         Command::Tidy => tidy::run(),
         Command::Bench(bench) => bench.run(),
+        Command::Instructions(instructions) => instructions.run(),
         Command::Keycloak => keycloak::run(),
         Command::Image(image) => image.run(),
     };

@@ -59,6 +59,12 @@ const NEEDS: &[Need] = &[
         why: "the commands of docs/",
         is_met: is_found,
     },
+    Need {
+        program: "valgrind",
+        package: "valgrind",
+        why: "counts instructions",
+        is_met: is_found,
+    },
 ];
 
 /// Sees to it that every program that the tests run is there.

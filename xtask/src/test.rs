@@ -9,7 +9,7 @@ use clap::Args;
 use crate::engine::Engine;
 use crate::steps::Steps;
 use crate::workspace::{cargo, is_ci, run};
-use crate::{demo, gateway, image, keycloak, packages, second_provider, tidy};
+use crate::{demo, gateway, image, instructions, keycloak, packages, second_provider, tidy};
 
 /// What tells the testkit where to take Keycloak from.
 const BACKEND: &str = "KEYCLOAK_TESTKIT_BACKEND";
@@ -50,6 +50,7 @@ impl Test {
         if self.filter.is_empty() {
             self.containers(&mut steps);
             self.demos(&mut steps, has_keycloak);
+            self.instructions(&mut steps);
         }
         steps.finish()
     }
@@ -104,6 +105,20 @@ impl Test {
                 "there is no Keycloak"
             };
             steps.skip("demo with Keycloak", why);
+        }
+    }
+
+    /// How many instructions a request takes, by a gateway that is built as it is released.
+    fn instructions(&self, steps: &mut Steps) {
+        const STEP: &str = "instruction counts";
+        if self.quick {
+            return steps.skip(STEP, "--quick");
+        }
+        match instructions::obstacle() {
+            Some(obstacle) if !is_ci() => steps.skip(STEP, obstacle),
+            _ => {
+                steps.run(STEP, instructions::compare);
+            }
         }
     }
 }
