@@ -1,8 +1,9 @@
 //! A configuration, prepared: everything that a request needs and that can be known before it comes.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use oidc_core::Denial;
 use oidc_core::authorize::{Acl, Identity};
 
@@ -11,7 +12,7 @@ use crate::authenticate::{
     ProofMemory, Recall, write_identity,
 };
 use crate::config::{Gateway, OidcPlugin, RoutePath, Service, Settings};
-use crate::forward::{Managed, Upstream, UpstreamError};
+use crate::forward::{ClientTls, Managed, Upstream, UpstreamError};
 use crate::keys::OwnKeys;
 use crate::respond::REQUEST_ID;
 use crate::routes::{Asked, Matched, Matcher, lax_readings};
@@ -27,7 +28,7 @@ pub(crate) struct App {
     brokers: Brokers,
     keys: Arc<OwnKeys>,
     proofs: Arc<ProofMemory>,
-    upstreams: Vec<(Service, Arc<Upstream>)>,
+    upstreams: HashMap<Arc<Service>, Arc<Upstream>>,
     recall: Recall,
 }
 
@@ -143,9 +144,10 @@ impl App {
             keys: &keys,
             proofs: &proofs,
             brokers: Brokers::after(before.map(|app| &app.brokers)),
-            used: Vec::new(),
-            plugins: Vec::new(),
-            upstreams: before.map_or_else(Vec::new, |app| app.upstreams.clone()),
+            used: HashSet::new(),
+            plugins: HashMap::new(),
+            tls: ClientTls::default(),
+            upstreams: before.map_or_else(HashMap::new, |app| app.upstreams.clone()),
         };
         let mut routes = Vec::with_capacity(gateway.routes.len());
         for route in &gateway.routes {
@@ -176,12 +178,8 @@ impl App {
             ..
         } = making;
         brokers.retain(&used);
-        upstreams.retain(|(service, _)| {
-            gateway
-                .routes
-                .iter()
-                .any(|route| *route.service == *service)
-        });
+        let services: HashSet<_> = gateway.routes.iter().map(|route| &route.service).collect();
+        upstreams.retain(|service, _| services.contains(service));
         Ok(Self {
             matcher: Matcher::new(&gateway.routes),
             services: gateway.services,
@@ -215,7 +213,7 @@ impl App {
 
     /// Closes connections to upstreams that are of no use any more.
     pub(crate) fn sweep(&self) {
-        for (_, upstream) in &self.upstreams {
+        for upstream in self.upstreams.values() {
             upstream.sweep();
         }
     }
@@ -270,9 +268,10 @@ struct Making<'a> {
     keys: &'a OwnKeys,
     proofs: &'a Arc<ProofMemory>,
     brokers: Brokers,
-    used: Vec<BrokerSettings>,
-    plugins: Vec<(*const OidcPlugin, Arc<Plugin>)>,
-    upstreams: Vec<(Service, Arc<Upstream>)>,
+    used: HashSet<BrokerSettings>,
+    plugins: HashMap<*const OidcPlugin, Arc<Plugin>>,
+    tls: ClientTls,
+    upstreams: HashMap<Arc<Service>, Arc<Upstream>>,
 }
 
 impl Making<'_> {
@@ -282,22 +281,18 @@ impl Making<'_> {
         route: &str,
         config: &Arc<OidcPlugin>,
     ) -> Result<Arc<Plugin>, PrepareError> {
-        let made = self
-            .plugins
-            .iter()
-            .find(|(of, _)| std::ptr::eq(*of, Arc::as_ptr(config)));
-        if let Some((_, plugin)) = made {
+        if let Some(plugin) = self.plugins.get(&Arc::as_ptr(config)) {
             return Ok(Arc::clone(plugin));
         }
         let settings = BrokerSettings::of(config, self.settings);
         let broker = self
             .brokers
-            .get(&settings, self.metrics)
+            .get(&settings, &mut self.tls, self.metrics)
             .map_err(|source| PrepareError::Brokers {
                 route: route.to_owned(),
                 source,
             })?;
-        self.used.push(settings);
+        self.used.insert(settings);
         let plugin = Plugin::prepare(config, broker, self.keys, Arc::clone(self.proofs)).map_err(
             |source| PrepareError::Plugin {
                 route: route.to_owned(),
@@ -306,17 +301,17 @@ impl Making<'_> {
         )?;
         let plugin = Arc::new(plugin);
         self.plugins
-            .push((Arc::as_ptr(config), Arc::clone(&plugin)));
+            .insert(Arc::as_ptr(config), Arc::clone(&plugin));
         Ok(plugin)
     }
 
-    fn upstream(&mut self, service: &Service) -> Result<Arc<Upstream>, PrepareError> {
-        if let Some((_, upstream)) = self.upstreams.iter().find(|(have, _)| have == service) {
+    fn upstream(&mut self, service: &Arc<Service>) -> Result<Arc<Upstream>, PrepareError> {
+        if let Some(upstream) = self.upstreams.get(service) {
             return Ok(Arc::clone(upstream));
         }
-        let upstream = Arc::new(Upstream::new(service)?);
+        let upstream = Arc::new(Upstream::new(service, &mut self.tls)?);
         self.upstreams
-            .push((service.clone(), Arc::clone(&upstream)));
+            .insert(Arc::clone(service), Arc::clone(&upstream));
         Ok(upstream)
     }
 }
@@ -325,29 +320,43 @@ impl Making<'_> {
 /// lead to one upstream. `Authorization` alone is left to upstreams on routes without a plugin,
 /// whose own it may be.
 fn protect(routes: &mut [PreparedRoute]) {
-    let everywhere: Vec<_> = routes
+    let plugins: HashMap<_, _> = routes
         .iter()
         .filter_map(|route| route.plugin.as_ref())
-        .flat_map(|plugin| plugin.written_upstream().cloned().collect::<Vec<_>>())
-        .filter(|name| *name != header::AUTHORIZATION)
+        .map(|plugin| (Arc::as_ptr(plugin), Arc::clone(plugin)))
+        .collect();
+    let everywhere: HashSet<HeaderName> = plugins
+        .values()
+        .flat_map(|plugin| plugin.written_upstream())
+        .filter(|name| **name != header::AUTHORIZATION)
+        .cloned()
         .chain(IDENTITY_HEADERS)
         .chain([REQUEST_ID])
         .collect();
-    let handed_on: Vec<_> = routes
-        .iter()
-        .filter_map(|route| route.plugin.as_ref()?.possession().certificate_header())
+    let handed_on: HashSet<HeaderName> = plugins
+        .values()
+        .filter_map(|plugin| plugin.possession().certificate_header())
         .cloned()
         .collect();
+    let from_trusted_peers = Managed::new(handed_on.iter().cloned());
+    // Few routes have names that no other has: what is the same is there once.
+    let mut shared: HashMap<Vec<HeaderName>, (Managed, Managed)> = HashMap::new();
     for route in routes {
-        route.from_trusted_peers = Managed::new(handed_on.iter().cloned());
         let own = route
             .plugin
             .iter()
             .flat_map(|plugin| plugin.written_upstream().cloned().chain(plugin.kept()));
-        let managed: Vec<_> = everywhere.iter().cloned().chain(own).collect();
-        let never = managed.iter().chain(&handed_on).cloned();
-        route.never_trailers = Managed::new(never);
-        route.managed = Managed::new(managed);
+        let mut own: Vec<_> = own.filter(|name| !everywhere.contains(name)).collect();
+        own.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        own.dedup();
+        let (managed, never) = shared.entry(own).or_insert_with_key(|own| {
+            let managed = everywhere.iter().chain(own).cloned();
+            let never = managed.clone().chain(handed_on.iter().cloned());
+            (Managed::new(managed.clone()), Managed::new(never))
+        });
+        route.from_trusted_peers = from_trusted_peers.clone();
+        route.managed = managed.clone();
+        route.never_trailers = never.clone();
     }
 }
 

@@ -426,6 +426,23 @@ fn the_most_specific_plugin_is_in_force() {
 }
 
 #[test]
+fn a_name_is_one_routes_name() {
+    let service = |name: &str, route: &str| {
+        format!(
+            "  - {{name: {name}, url: \"http://127.0.0.1:1\", routes: [{{name: {route}, paths: [/{name}]}}]}}\n"
+        )
+    };
+    let text = |second: &str| {
+        let (a, b) = (service("a", "one"), service("b", second));
+        format!("services:\n{a}{b}")
+    };
+    assert_eq!(problems(&text("two")), [""; 0]);
+    let found = problems(&text("one"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("a second route \"one\""), "{found:?}");
+}
+
+#[test]
 fn the_reference_page_is_what_the_table_says() {
     let path = repository("docs/configuration.md");
     let page = config::reference_markdown();

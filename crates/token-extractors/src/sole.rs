@@ -134,15 +134,17 @@ mod tests {
     use http::Request;
 
     fn extractor() -> Extractor {
-        let mut config = ExtractorConfig::default();
-        config.bearer = Some(vec![Place::Header, Place::Query, Place::Cookie]);
-        config.bearer_cookie = Some("at".to_owned());
-        config.refresh_token = Some((
-            "refresh_token".to_owned(),
-            vec![Place::Header, Place::Query],
-        ));
-        config.password = Some(vec![Place::Header]);
-        config.client_arg = Some("client_id".to_owned());
+        let config = ExtractorConfig {
+            bearer: Some(vec![Place::Header, Place::Query, Place::Cookie]),
+            bearer_cookie: Some("at".to_owned()),
+            refresh_token: Some((
+                "refresh_token".to_owned(),
+                vec![Place::Header, Place::Query],
+            )),
+            password: Some(vec![Place::Header]),
+            client_arg: Some("client_id".to_owned()),
+            ..ExtractorConfig::default()
+        };
         Extractor::compile(config).expect("names")
     }
 

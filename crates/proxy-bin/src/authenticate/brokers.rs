@@ -1,5 +1,6 @@
 //! The brokers of a configuration: one for each way of talking to providers, all with one memory.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,11 @@ use jwks_cache::Policy;
 use oidc_broker::{Broker, BuildError, HttpTransport, Transport};
 
 use crate::config::{Certificate, OidcPlugin, Settings};
-use crate::forward::{TlsSettings, TlsSettingsError, client_tls};
+use crate::forward::{ClientTls, TlsSettings, TlsSettingsError};
 use crate::telemetry::{IdpObserver, Metrics};
 
 /// What sets brokers apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BrokerSettings {
     verify: bool,
     timeout: Duration,
@@ -51,8 +52,11 @@ impl BrokerSettings {
     ///
     /// # Errors
     /// If certificates cannot be used.
-    pub(crate) fn tls(&self) -> Result<rustls::ClientConfig, TlsSettingsError> {
-        client_tls(&TlsSettings {
+    pub(crate) fn tls(
+        &self,
+        tls: &mut ClientTls,
+    ) -> Result<rustls::ClientConfig, TlsSettingsError> {
+        tls.of(TlsSettings {
             verify: self.verify,
             authorities: Vec::new(),
             further: self.trusted.clone(),
@@ -84,7 +88,7 @@ pub(crate) struct Brokers {
     /// One for each of the two memories, by whether certificates are checked; kept for its memory,
     /// whether or not a plugin uses it.
     first: [Option<Broker>; 2],
-    by_settings: Vec<(BrokerSettings, Broker)>,
+    by_settings: HashMap<BrokerSettings, Broker>,
 }
 
 impl Brokers {
@@ -101,12 +105,13 @@ impl Brokers {
     pub(crate) fn get(
         &mut self,
         settings: &BrokerSettings,
+        tls: &mut ClientTls,
         metrics: &Arc<Metrics>,
     ) -> Result<Broker, BrokersError> {
-        if let Some((_, broker)) = self.by_settings.iter().find(|(have, _)| have == settings) {
+        if let Some(broker) = self.by_settings.get(settings) {
             return Ok(broker.clone());
         }
-        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(settings.tls()?));
+        let transport: Arc<dyn Transport> = Arc::new(HttpTransport::with_tls(settings.tls(tls)?));
         let mut documents = Policy::default();
         documents.cooldown = settings.cooldown;
         documents.max_stale = settings.max_stale;
@@ -123,13 +128,13 @@ impl Brokers {
         }
         let broker = builder.build()?;
         first.get_or_insert_with(|| broker.clone());
-        self.by_settings.push((settings.clone(), broker.clone()));
+        self.by_settings.insert(settings.clone(), broker.clone());
         Ok(broker)
     }
 
     /// Forgets the brokers that no plugin uses any more; the memory stays.
-    pub(crate) fn retain(&mut self, used: &[BrokerSettings]) {
-        self.by_settings.retain(|(have, _)| used.contains(have));
+    pub(crate) fn retain(&mut self, used: &HashSet<BrokerSettings>) {
+        self.by_settings.retain(|have, _| used.contains(have));
     }
 }
 

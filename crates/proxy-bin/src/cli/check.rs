@@ -1,11 +1,13 @@
 //! `oidc-proxy check`: everything that `serve` would find wrong, in one run, without listening.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use crate::authenticate::{BrokerSettings, SIGNED_JWT_ALGORITHM};
 use crate::config::{self, ClientAuthMethod, ClientKey, Gateway, OidcPlugin};
-use crate::forward::Upstream;
+use crate::forward::{ClientTls, Upstream};
 use crate::keys::OwnKeys;
 use crate::listen::server_tls;
 
@@ -38,9 +40,14 @@ pub(super) fn run(file: &Path) -> ExitCode {
 }
 
 /// The same of one plugin.
-fn plugin_problems(plugin: &OidcPlugin, gateway: &Gateway, keys: &OwnKeys) -> Vec<String> {
+fn plugin_problems(
+    plugin: &OidcPlugin,
+    gateway: &Gateway,
+    keys: &OwnKeys,
+    tls: &mut ClientTls,
+) -> Vec<String> {
     let mut problems = Vec::new();
-    if let Err(error) = BrokerSettings::of(plugin, &gateway.settings).tls() {
+    if let Err(error) = BrokerSettings::of(plugin, &gateway.settings).tls(tls) {
         problems.push(format!("TLS towards the identity provider: {error}"));
     }
     if plugin.possession.has_bad_authorities() {
@@ -52,6 +59,19 @@ fn plugin_problems(plugin: &OidcPlugin, gateway: &Gateway, keys: &OwnKeys) -> Ve
         && let Err(error) = keys.check_dpop()
     {
         problems.push(format!("gateway.state_dir: {error}"));
+    }
+    let signed = plugin.signed_jwt.as_ref().map(|_| SIGNED_JWT_ALGORITHM);
+    let managed = plugin
+        .clients
+        .iter()
+        .filter_map(|client| match &client.auth {
+            ClientAuthMethod::PrivateKeyJwt(ClientKey::Managed(algorithm)) => Some(*algorithm),
+            _ => None,
+        });
+    for algorithm in signed.into_iter().chain(managed) {
+        if let Err(error) = keys.check(algorithm) {
+            problems.push(format!("gateway.state_dir: {error}"));
+        }
     }
     problems
 }
@@ -65,26 +85,20 @@ fn beyond_the_file(gateway: &Gateway) -> Vec<String> {
         }
     }
     let keys = OwnKeys::in_directory(&gateway.settings.state_dir, gateway.settings.keys_overlap);
+    let mut tls = ClientTls::default();
+    // Routes share what they refer to, and so does what is wrong with it.
+    let mut services = HashSet::new();
+    let mut plugins = HashSet::new();
     for route in &gateway.routes {
-        if let Err(error) = Upstream::new(&route.service) {
+        if services.insert(Arc::as_ptr(&route.service))
+            && let Err(error) = Upstream::new(&route.service, &mut tls)
+        {
             problems.push(error.to_string());
         }
         if let Some(plugin) = &route.plugin
-            && plugin.signed_jwt.is_some()
-            && let Err(error) = keys.check(SIGNED_JWT_ALGORITHM)
+            && plugins.insert(Arc::as_ptr(plugin))
         {
-            problems.push(format!("gateway.state_dir: {error}"));
-        }
-        if let Some(plugin) = &route.plugin {
-            problems.extend(plugin_problems(plugin, gateway, &keys));
-        }
-        let managed = route.plugin.iter().flat_map(|plugin| &plugin.clients);
-        for client in managed {
-            if let ClientAuthMethod::PrivateKeyJwt(ClientKey::Managed(algorithm)) = &client.auth
-                && let Err(error) = keys.check(*algorithm)
-            {
-                problems.push(format!("gateway.state_dir: {error}"));
-            }
+            problems.extend(plugin_problems(plugin, gateway, &keys, &mut tls));
         }
     }
     problems.sort();

@@ -115,9 +115,9 @@ impl<'a> Attached<'a> {
         self.services.insert(name.to_owned());
     }
 
-    /// There is such a route.
-    pub(super) fn know_route(&mut self, name: &str) {
-        self.routes.insert(name.to_owned());
+    /// There is such a route; gives whether it is the first of this name.
+    pub(super) fn know_route(&mut self, name: &str) -> bool {
+        self.routes.insert(name.to_owned())
     }
 
     /// Gives each route the plugins that are in force on it, once all of the file is read.

@@ -18,6 +18,13 @@ pub struct Certificate {
     pub key: Secret,
 }
 
+/// By what names it: two that are the same have the same id.
+impl std::hash::Hash for Certificate {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
 /// Certificates by their ids.
 pub(super) type Certificates = BTreeMap<String, Arc<Certificate>>;
 

@@ -58,15 +58,18 @@ pub(super) fn read(section: &mut Section<'_>) -> Entities {
         }
         consumers.push(consumer);
     }
+    let mut known = BTreeMap::new();
+    for (place, consumer) in consumers.iter().enumerate() {
+        let names = [&consumer.username, &consumer.custom_id];
+        for name in names.into_iter().flatten().chain([&consumer.id]) {
+            known.entry(name.clone()).or_insert(place);
+        }
+    }
     for (item, group) in members {
         let Some(name) = reference(&item, &["username", "id", "custom_id"]) else {
             continue;
         };
-        let named = |consumer: &&mut Consumer| {
-            let names = [&consumer.username, &consumer.custom_id];
-            consumer.id == name || names.contains(&&Some(name.clone()))
-        };
-        match consumers.iter_mut().find(named) {
+        match known.get(&name).and_then(|place| consumers.get_mut(*place)) {
             Some(consumer) if consumer.groups.contains(&group) => {}
             Some(consumer) => consumer.groups.push(group),
             None => {

@@ -111,7 +111,7 @@ pub(super) fn read<'a>(
         .take("regex_priority")
         .and_then(|item| item.integer(0, 1 << 30))
         .unwrap_or(0);
-    attached.know_route(&name);
+    let first = attached.know_route(&name);
     attached.take_own(&mut section, &Place::Route(name.clone()));
     section.finish(&[
         "headers",
@@ -126,7 +126,7 @@ pub(super) fn read<'a>(
         "service",
         "strip_path",
     ]);
-    if routes.iter().any(|route| route.name == name) {
+    if !first {
         item.problem::<()>(format!("a second route {}", item.shown(&name)));
     }
     routes.push(Route {

@@ -18,7 +18,7 @@ use super::{Certificate, Gateway, certificates, entities, gateway};
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Where requests are forwarded to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Its name.
     pub name: String,

@@ -1,5 +1,6 @@
 //! Connections to upstreams and the TLS that they use.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use crate::config::Certificate;
 
 /// Whom a TLS connection trusts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TlsSettings {
     /// Whether the other side's certificate is checked.
     pub(crate) verify: bool,
@@ -57,31 +58,59 @@ pub enum TlsSettingsError {
     Refused(#[from] rustls::Error),
 }
 
-/// The client side of TLS by these settings.
-///
-/// # Errors
-/// If authorities cannot be read.
-pub(crate) fn client_tls(settings: &TlsSettings) -> Result<ClientConfig, TlsSettingsError> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
-    if !settings.verify {
-        let builder = builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider)));
-        return identified(builder, settings.identity.as_deref());
-    }
-    let mut roots = RootCertStore::empty();
-    if settings.authorities.is_empty() {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
-    for file in settings.authorities.iter().chain(&settings.further) {
-        for certificate in read_certificates(file)? {
-            roots.add(certificate)?;
+/// The client side of TLS, made once for all that ask for the same: the system's authorities are
+/// a large file to read, and as much to keep.
+#[derive(Debug, Default)]
+pub(crate) struct ClientTls {
+    authorities: HashMap<[Vec<PathBuf>; 2], Arc<RootCertStore>>,
+    made: HashMap<TlsSettings, ClientConfig>,
+}
+
+impl ClientTls {
+    /// TLS by these settings. What is made of the same settings shares the sessions to resume.
+    ///
+    /// # Errors
+    /// If authorities cannot be read.
+    pub(crate) fn of(&mut self, settings: TlsSettings) -> Result<ClientConfig, TlsSettingsError> {
+        if let Some(made) = self.made.get(&settings) {
+            return Ok(made.clone());
         }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = if settings.verify {
+            builder.with_root_certificates(self.authorities(&settings)?)
+        } else {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+        };
+        let config = identified(builder, settings.identity.as_deref())?;
+        self.made.insert(settings, config.clone());
+        Ok(config)
     }
-    let builder = builder.with_root_certificates(roots);
-    identified(builder, settings.identity.as_deref())
+
+    fn authorities(
+        &mut self,
+        settings: &TlsSettings,
+    ) -> Result<Arc<RootCertStore>, TlsSettingsError> {
+        let files = [settings.authorities.clone(), settings.further.clone()];
+        if let Some(roots) = self.authorities.get(&files) {
+            return Ok(Arc::clone(roots));
+        }
+        let mut roots = RootCertStore::empty();
+        if settings.authorities.is_empty() {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        for file in files.iter().flatten() {
+            for certificate in read_certificates(file)? {
+                roots.add(certificate)?;
+            }
+        }
+        let roots = Arc::new(roots);
+        self.authorities.insert(files, Arc::clone(&roots));
+        Ok(roots)
+    }
 }
 
 fn identified(

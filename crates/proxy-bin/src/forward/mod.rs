@@ -16,7 +16,7 @@ pub(crate) use body::{Body, RequestBody};
 pub(crate) use client_body::{BodyCut, ClientBody};
 pub use connect::TlsSettingsError;
 pub(crate) use connect::read_certificates;
-pub(crate) use connect::{TlsSettings, client_tls};
+pub(crate) use connect::{ClientTls, TlsSettings};
 pub(crate) use error::ForwardError;
 pub(crate) use forwarded::{ForwardedHeaders, Hop};
 pub(crate) use headers::{Managed, remove_hop_by_hop, via};

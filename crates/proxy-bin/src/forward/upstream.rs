@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tower_service::Service as _;
 
 use super::body::{Body, RequestBody};
-use super::connect::{TlsSettings, TlsSettingsError, client_tls};
+use super::connect::{ClientTls, TlsSettings, TlsSettingsError};
 use super::error::ForwardError;
 use super::http1::Connection;
 use super::pool::{Http2, Pool};
@@ -74,14 +74,14 @@ impl Upstream {
     ///
     /// # Errors
     /// If its URL or its TLS settings cannot be used.
-    pub(crate) fn new(service: &Service) -> Result<Self, UpstreamError> {
+    pub(crate) fn new(service: &Service, tls: &mut ClientTls) -> Result<Self, UpstreamError> {
         let settings = TlsSettings {
             verify: service.tls_verify,
             authorities: service.ca_certificates.clone(),
             further: Vec::new(),
             identity: service.client_certificate.clone(),
         };
-        let tls = client_tls(&settings).map_err(|source| UpstreamError::Tls {
+        let tls = tls.of(settings).map_err(|source| UpstreamError::Tls {
             service: service.name.clone(),
             source,
         })?;

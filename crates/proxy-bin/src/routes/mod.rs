@@ -1,6 +1,9 @@
 //! Which route a request takes: prepared once, matched for each request.
 //! Serves the contract's section on requests; the order is Kong's, most specific first.
 
+mod forest;
+mod hosts;
+mod literals;
 mod matcher;
 mod target;
 mod upstream_path;
