@@ -36,6 +36,10 @@ pub(crate) struct HopByHop {
 /// Removes what concerns this connection alone, and gives what has to be made anew of it.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
     let mut kept = HopByHop::default();
+    // Most messages have none of them: to look at each name once is less than to look each up.
+    if !headers.keys().any(is_hop_by_hop) {
+        return kept;
+    }
     if headers.contains_key(header::CONNECTION) {
         let lines: Vec<HeaderValue> = headers
             .get_all(header::CONNECTION)
@@ -76,6 +80,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) -> HopByHop {
     kept
 }
 
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
 fn tokens(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     line.as_bytes()
         .split(|byte| *byte == b',')
@@ -96,7 +104,11 @@ pub(crate) fn via(version: Version) -> HeaderValue {
 /// The headers that only the gateway writes: whatever a client sends under these names, in any
 /// spelling, is removed before anything is injected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Managed(Arc<[HeaderName]>);
+pub(crate) struct Managed {
+    names: Arc<[HeaderName]>,
+    /// A bit for each length that a name has: most headers of a request have another.
+    lengths: u128,
+}
 
 impl Managed {
     /// These headers, each once.
@@ -104,35 +116,52 @@ impl Managed {
         let mut names: Vec<_> = names.into_iter().map(|name| hyphenated(&name)).collect();
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();
-        Self(names.into())
+        let lengths = names.iter().fold(0, |bits, name| bits | length_bit(name));
+        Self {
+            names: names.into(),
+            lengths,
+        }
     }
 
     /// Removes them from a client's request: as they are, and with `_` in place of `-`, which some
     /// upstreams take for the same.
     pub(crate) fn remove_from(&self, headers: &mut HeaderMap) {
-        if self.0.is_empty() {
+        if self.names.is_empty() {
             return;
         }
-        for name in self.0.iter() {
+        // Nothing is gathered, as a rule: a name is looked up only if one of its length is managed.
+        let forged: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.lengths & length_bit(name) != 0)
+            .filter(|name| self.names.contains(name) || self.has_alias(name))
+            .cloned()
+            .collect();
+        for name in forged {
             headers.remove(name);
         }
-        self.remove_aliases_from(headers);
+    }
+
+    fn has_alias(&self, name: &HeaderName) -> bool {
+        name.as_str().contains('_') && self.names.contains(&hyphenated(name))
     }
 
     /// Removes them as they are with `_` in place of `-` alone: from a trusted peer, who writes them
     /// itself, and hands on what its clients sent under any other name.
     pub(crate) fn remove_aliases_from(&self, headers: &mut HeaderMap) {
-        if headers.keys().any(|name| name.as_str().contains('_')) {
-            let aliases: Vec<HeaderName> = headers
-                .keys()
-                .filter(|name| name.as_str().contains('_') && self.0.contains(&hyphenated(name)))
-                .cloned()
-                .collect();
-            for alias in aliases {
-                headers.remove(alias);
-            }
+        let aliases: Vec<HeaderName> = headers
+            .keys()
+            .filter(|name| self.lengths & length_bit(name) != 0 && self.has_alias(name))
+            .cloned()
+            .collect();
+        for alias in aliases {
+            headers.remove(alias);
         }
     }
+}
+
+/// Those that are longer than any that is managed in earnest share one bit.
+fn length_bit(name: &HeaderName) -> u128 {
+    1 << name.as_str().len().min(127)
 }
 
 /// Fields that mean something only before the body, or that would forge what was decided on it.

@@ -49,12 +49,46 @@ impl RequestId {
     /// As a header's value.
     #[must_use]
     pub(crate) fn header_value(self) -> HeaderValue {
-        HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        HeaderValue::from_bytes(&self.digits()).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+
+    /// 16 digits of the connection, and 8 of the request.
+    fn digits(self) -> [u8; DIGITS] {
+        let mut digits = [0; DIGITS];
+        put_hex(self.connection, &mut digits[..16]);
+        put_hex(self.request, &mut digits[16..]);
+        digits
+    }
+}
+
+/// Whoever makes more than 2^32 requests on one connection counts from zero.
+const DIGITS: usize = 24;
+
+fn put_hex(number: u64, digits: &mut [u8]) {
+    let mut rest = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(rest & 15) as usize];
+        rest >>= 4;
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}{:08x}", self.connection, self.request)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or("-"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_written_in_hexadecimal_and_alike_everywhere() {
+        let id = RequestId {
+            connection: 0x00ab_cdef_0123_4567,
+            request: 0x2a,
+        };
+        assert_eq!(id.to_string(), "00abcdef012345670000002a");
+        assert_eq!(id.header_value(), "00abcdef012345670000002a");
     }
 }
