@@ -29,7 +29,7 @@ const POLL: Duration = Duration::from_millis(50);
 const ATTEMPTS: u8 = 3;
 
 /// What makes a gateway work with one thread.
-const ONE_WORKER: (&str, &str) = ("TOKIO_WORKER_THREADS", "1");
+const ONE_WORKER: (&str, &str) = ("OIDC_PROXY__GATEWAY__WORKERS", "1");
 
 /// As long as usual, since tokens hold it.
 const REALM: &str = "customers-of-the-shop";

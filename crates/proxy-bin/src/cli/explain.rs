@@ -71,7 +71,7 @@ pub(super) fn run(question: &Question) -> ExitCode {
         Ok(app) => app,
         Err(error) => return fail(&error),
     };
-    let runtime = match runtime() {
+    let runtime = match runtime(Some(1)) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };

@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path, log_format: Option<&str>) -> ExitCode {
     if let Err(error) = start_log(&gateway.settings.log) {
         return fail(&error);
     }
-    let runtime = match runtime() {
+    let runtime = match runtime(gateway.settings.workers) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };

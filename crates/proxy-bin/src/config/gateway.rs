@@ -38,6 +38,8 @@ pub struct Settings {
     pub jwks_max_bytes: usize,
     /// The log.
     pub log: LogSettings,
+    /// How many threads serve requests. Default: one for each core.
+    pub workers: Option<usize>,
 }
 
 /// Where requests are taken.
@@ -139,6 +141,7 @@ pub(super) const KEYS: &[&str] = &[
     "timeouts",
     "trusted_certificates",
     "trusted_ips",
+    "workers",
 ];
 
 pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> {
@@ -172,6 +175,9 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
     let trusted_ips = take("trusted_ips").map_or_else(Vec::new, |item| {
         item.list().iter().filter_map(network).collect()
     });
+    let workers = take("workers")
+        .and_then(|item| item.integer(1, 1024))
+        .and_then(|count| usize::try_from(count).ok());
     let limits = limits(take("limits"));
     let timeouts = timeouts(take("timeouts"));
     let mut stale = Duration::from_secs(3600);
@@ -226,6 +232,7 @@ pub(super) fn read(item: Option<Item<'_>>, root: &Item<'_>) -> Option<Settings> 
         jwks_max_keys: max_keys,
         jwks_max_bytes: max_bytes,
         log,
+        workers,
     })
 }
 

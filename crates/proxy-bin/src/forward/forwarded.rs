@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::lines::Lines;
+
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -16,6 +18,9 @@ const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 #[must_use]
 pub(crate) fn is_forwarded(name: &HeaderName) -> bool {
     let name = name.as_str();
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
     let starts = |prefix: &str| {
         name.len() >= prefix.len()
             && name
@@ -35,6 +40,8 @@ pub(crate) struct Hop {
     proto: HeaderValue,
     port: HeaderValue,
     trusted: bool,
+    /// The same as lines, for a peer whose own word does not count.
+    lines: Lines,
 }
 
 impl Hop {
@@ -45,11 +52,22 @@ impl Hop {
         let value = |text: String| {
             HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         };
+        let peer = value(peer.to_canonical().to_string());
+        let proto = HeaderValue::from_static(if https { "https" } else { "http" });
+        let port = HeaderValue::from(port);
+        let mut lines = Lines::default();
+        if !trusted {
+            lines.put("X-Forwarded-For: ", &peer);
+            lines.put("X-Real-Ip: ", &peer);
+            lines.put("X-Forwarded-Proto: ", &proto);
+            lines.put("X-Forwarded-Port: ", &port);
+        }
         Self {
-            peer: value(peer.to_canonical().to_string()),
-            proto: HeaderValue::from_static(if https { "https" } else { "http" }),
-            port: HeaderValue::from(port),
+            peer,
+            proto,
+            port,
             trusted,
+            lines,
         }
     }
 
@@ -102,7 +120,8 @@ pub(crate) struct ForwardedHeaders<'a> {
 
 impl ForwardedHeaders<'_> {
     /// Writes them; a client's own are replaced, unless the peer is trusted.
-    pub(crate) fn write(&self, hop: &Hop, headers: &mut HeaderMap) {
+    #[must_use]
+    pub(crate) fn write(&self, hop: &Hop, headers: &mut HeaderMap) -> Lines {
         // Nobody means well with an underscore: a trusted peer hands on what its clients sent.
         let forged: Vec<HeaderName> = headers
             .keys()
@@ -112,27 +131,39 @@ impl ForwardedHeaders<'_> {
         for name in forged {
             headers.remove(name);
         }
-        if !hop.trusted {
-            headers.insert(FOR, hop.peer.clone());
-            headers.insert(REAL_IP, hop.peer.clone());
+        let mut lines = Lines::beginning_with(&hop.lines);
+        if hop.trusted {
+            self.add_to_a_trusted_peers(hop, headers);
         } else {
-            let before = headers
-                .get_all(FOR)
-                .iter()
-                .filter_map(|line| line.to_str().ok())
-                .collect::<Vec<_>>()
-                .join(", ");
-            let peer = hop.peer.to_str().unwrap_or("unknown");
-            let chain = if before.is_empty() {
-                peer.to_owned()
-            } else {
-                format!("{before}, {peer}")
-            };
-            if let Ok(chain) = HeaderValue::try_from(chain) {
-                headers.insert(FOR, chain);
+            if let Some(host) = self.host {
+                lines.put("X-Forwarded-Host: ", host);
             }
-            headers.entry(REAL_IP).or_insert_with(|| hop.peer.clone());
+            lines.put_text("X-Forwarded-Path: ", self.path);
+            if let Some(prefix) = self.prefix {
+                lines.put_text("X-Forwarded-Prefix: ", prefix);
+            }
+            debug_assert!(!headers.contains_key(header::FORWARDED));
         }
+        lines
+    }
+
+    fn add_to_a_trusted_peers(&self, hop: &Hop, headers: &mut HeaderMap) {
+        let before = headers
+            .get_all(FOR)
+            .iter()
+            .filter_map(|line| line.to_str().ok())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let peer = hop.peer.to_str().unwrap_or("unknown");
+        let chain = if before.is_empty() {
+            peer.to_owned()
+        } else {
+            format!("{before}, {peer}")
+        };
+        if let Ok(chain) = HeaderValue::try_from(chain) {
+            headers.insert(FOR, chain);
+        }
+        headers.entry(REAL_IP).or_insert_with(|| hop.peer.clone());
         headers.entry(PROTO).or_insert_with(|| hop.proto.clone());
         headers.entry(PORT).or_insert_with(|| hop.port.clone());
         if let Some(host) = self.host {
@@ -146,7 +177,6 @@ impl ForwardedHeaders<'_> {
         {
             headers.entry(PREFIX).or_insert(prefix);
         }
-        debug_assert!(!headers.contains_key(header::FORWARDED) || hop.trusted);
     }
 }
 
@@ -183,7 +213,7 @@ mod tests {
     fn an_untrusted_peers_word_is_replaced_in_every_spelling() {
         let hop = Hop::new(IpAddr::from([192, 0, 2, 7]), false, 8000, false);
         let mut headers = forged();
-        CLIENT.write(&hop, &mut headers);
+        CLIENT.write(&hop, &mut headers).add_to(&mut headers);
         assert!(
             headers.values().all(|value| value != "forged"),
             "{headers:?}"
@@ -203,7 +233,7 @@ mod tests {
         headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
         headers.insert("x_forwarded_for", HeaderValue::from_static("forged"));
         assert!(hop.is_https(&headers));
-        CLIENT.write(&hop, &mut headers);
+        CLIENT.write(&hop, &mut headers).add_to(&mut headers);
         assert!(!headers.contains_key("x_forwarded_for"));
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7, 10.0.0.1");
         assert_eq!(headers["x-forwarded-proto"], "https");

@@ -20,6 +20,7 @@ use super::body::{Body, RequestBody};
 use super::connect::{ClientTls, TlsSettings, TlsSettingsError};
 use super::error::ForwardError;
 use super::http1::Connection;
+use super::lines::Lines;
 use super::pool::{Http2, Pool};
 use super::upgrade::OnUpgrade;
 use crate::config::Service;
@@ -149,7 +150,7 @@ impl Upstream {
         &self.host
     }
 
-    /// Sends a request whose target is a path, and waits for the head of the answer.
+    /// Sends a request whose target is a path, with these lines after its own, and waits for the head of the answer.
     ///
     /// A request is sent a second time only if nothing of it was written, or if it is idempotent,
     /// has no body that flows, and met a kept connection that was closed in the meantime.
@@ -158,7 +159,8 @@ impl Upstream {
     /// If there is no answer.
     pub(crate) async fn send(
         &self,
-        mut parts: Parts,
+        parts: Parts,
+        lines: &Lines,
         mut body: RequestBody,
         shard: usize,
     ) -> Result<Answer, ForwardError> {
@@ -181,10 +183,11 @@ impl Upstream {
             let spare = if reused { body.again() } else { None };
             let failed = match connection {
                 Connected::Http1(connection) => {
-                    self.over_http1(connection, &parts, body, shard).await
+                    self.over_http1(connection, &parts, lines, body, shard)
+                        .await
                 }
                 Connected::Http2(connection) => {
-                    Box::pin(self.over_http2(connection, &mut parts, body)).await
+                    Box::pin(self.over_http2(connection, &parts, lines, body)).await
                 }
             };
             let failed = match failed {

@@ -119,14 +119,14 @@ impl<'a> Exchange<'a> {
         let (admitted, body) = self
             .authenticate(route, matched.route, &mut parts, incoming)
             .await?;
-        let upgrade = self.rewrite(route, &matched, &path, &mut parts, &admitted);
+        let (lines, upgrade) = self.rewrite(route, &matched, &path, &mut parts, &admitted);
         parts.uri = framing::with_path(&target, parts.uri.query())
             .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
         parts.version = Version::HTTP_11;
         let trailers = parts.headers.contains_key(header::TE);
         let answer = route
             .upstream
-            .send(parts, body, self.connection.shard())
+            .send(parts, &lines, body, self.connection.shard())
             .await
             .map_err(|error| {
                 tracing::debug!(request_id = %self.story.id, %error, "not forwarded");

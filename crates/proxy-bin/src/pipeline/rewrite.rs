@@ -7,13 +7,12 @@ use http::{Version, header};
 use super::Exchange;
 use super::authentication::Admitted;
 use crate::app::PreparedRoute;
-use crate::forward::{ForwardedHeaders, Upgrade, remove_hop_by_hop, via};
+use crate::forward::{ForwardedHeaders, Lines, Upgrade, remove_hop_by_hop, via};
 use crate::framing;
-use crate::respond::REQUEST_ID;
 use crate::routes::Matched;
 
 impl Exchange<'_> {
-    /// Makes the request that goes upstream of the one that came.
+    /// Makes the request that goes upstream of the one that came, and the lines that are added to it.
     pub(super) fn rewrite(
         &self,
         route: &PreparedRoute,
@@ -21,7 +20,7 @@ impl Exchange<'_> {
         path: &str,
         parts: &mut Parts,
         admitted: &Admitted,
-    ) -> Option<Upgrade> {
+    ) -> (Lines, Option<Upgrade>) {
         let kept = remove_hop_by_hop(&mut parts.headers);
         route.managed.remove_from(&mut parts.headers);
         if self.connection.hop().is_trusted() {
@@ -35,7 +34,7 @@ impl Exchange<'_> {
         // The gateway has asked for the body itself.
         headers.remove(header::EXPECT);
         let host = headers.remove(header::HOST);
-        ForwardedHeaders {
+        let mut lines = ForwardedHeaders {
             host: host.as_ref(),
             path,
             prefix: route
@@ -44,13 +43,10 @@ impl Exchange<'_> {
                 .flatten(),
         }
         .write(self.connection.hop(), headers);
-        headers.append(header::VIA, via(parts.version));
-        headers.insert(REQUEST_ID, self.story.id.header_value());
-        let to = if route.preserve_host { host } else { None };
-        headers.insert(
-            header::HOST,
-            to.unwrap_or_else(|| route.upstream.host().clone()),
-        );
+        lines.put("Via: ", &via(parts.version));
+        lines.put("X-Request-Id: ", &self.story.id.header_value());
+        let to = host.filter(|_| route.preserve_host);
+        lines.put("Host: ", to.as_ref().unwrap_or(route.upstream.host()));
         // RFC 9110 §7.8: in HTTP/1.0 it means nothing, and in HTTP/2 it is not said in this way.
         let upgrade = kept
             .upgrade
@@ -69,6 +65,6 @@ impl Exchange<'_> {
             headers.insert(header::TRAILER, trailer);
         }
         admitted.tell_upstream(route, headers);
-        upgrade
+        (lines, upgrade)
     }
 }

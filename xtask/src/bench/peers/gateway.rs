@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use keycloak_testkit::seed::SERVICE_SECRET;
 
-use super::{Scene, tokio_workers};
+use super::Scene;
 use crate::bench::contender::Contender;
 use crate::bench::plan::Transport;
 use crate::bench::process::bound;
@@ -24,11 +24,12 @@ pub(super) fn command(scene: &Scene<'_>) -> Result<Command> {
     };
     let text = format!(
         "gateway:\n  listen: [{listen}]\n  admin_listen: \"{}\"\n  state_dir: {}\n  \
-         log: {{level: warn}}\n\
+         log: {{level: warn}}\n  workers: {}\n\
          services:\n  - name: upstream\n    url: http://{}\n    \
          routes: [{{name: all, paths: [/]}}]\n{}",
         free_address()?,
         scene.file("state").display(),
+        scene.contender.workers(),
         ground.upstream(),
         plugin(scene.contender, ground.issuer()),
     );
@@ -37,7 +38,6 @@ pub(super) fn command(scene: &Scene<'_>) -> Result<Command> {
     command
         .args(["serve", "--log-format", "text", "--config"])
         .arg(config);
-    tokio_workers(&mut command, scene.contender.workers());
     Ok(command)
 }
 

@@ -127,11 +127,8 @@ fn hyper_proxy(scene: &Scene<'_>) -> Command {
     command
         .args(["proxy", "--listen", &scene.listen.to_string()])
         .args(["--upstream", &scene.ground.upstream().to_string()]);
-    tokio_workers(&mut command, scene.contender.workers());
+    // How many threads a program of tokio's works with.
+    let workers = scene.contender.workers().to_string();
+    command.env("TOKIO_WORKER_THREADS", workers);
     command
-}
-
-/// How many threads a program of tokio's works with.
-fn tokio_workers(command: &mut Command, workers: u32) {
-    command.env("TOKIO_WORKER_THREADS", workers.to_string());
 }

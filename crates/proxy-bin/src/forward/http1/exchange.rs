@@ -18,6 +18,7 @@ use super::connection::{Connection, Switched};
 use super::sending::Sending;
 use crate::forward::body::{Progress, RequestBody};
 use crate::forward::error::ForwardError;
+use crate::forward::lines::Lines;
 use crate::http1::{NotChunked, Piece};
 
 /// An exchange under way, whose connection it owns.
@@ -72,11 +73,12 @@ impl Exchange {
     pub(in crate::forward) async fn run(
         mut connection: Box<Connection>,
         parts: &Parts,
+        lines: &Lines,
         body: RequestBody,
         patience: Patience,
     ) -> Result<Received, Failed> {
         let progress = body.progress();
-        let sending = Sending::begin(parts, body, &mut connection.out);
+        let sending = Sending::begin(parts, lines, body, &mut connection.out);
         let mut exchange = Self {
             connection,
             sending,

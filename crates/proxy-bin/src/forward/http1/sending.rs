@@ -11,6 +11,7 @@ use http_body::Body as _;
 use super::connection::Connection;
 use crate::forward::body::RequestBody;
 use crate::forward::error::ForwardError;
+use crate::forward::lines::Lines;
 use crate::framing::declared_length;
 use crate::http1::{put_chunk, put_fields, put_last_chunk, put_number};
 
@@ -53,7 +54,12 @@ const SMALL: usize = 4 * 1024;
 
 impl Sending {
     /// Begins with a request whose target is a path.
-    pub(super) fn begin(parts: &Parts, body: RequestBody, out: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(
+        parts: &Parts,
+        lines: &Lines,
+        body: RequestBody,
+        out: &mut Vec<u8>,
+    ) -> Self {
         out.clear();
         out.extend_from_slice(parts.method.as_str().as_bytes());
         out.push(b' ');
@@ -64,6 +70,7 @@ impl Sending {
         out.extend_from_slice(target.as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         put_fields(&parts.headers, out);
+        out.extend_from_slice(lines.as_bytes());
         let ended = body.is_end_stream();
         let framing = match declared_length(&parts.headers) {
             Some(length) => Framing::Length(length),

@@ -12,6 +12,7 @@ use super::{Answer, Upstream};
 use crate::forward::body::{Body, Progress, RequestBody};
 use crate::forward::error::ForwardError;
 use crate::forward::http1::{Connection, Exchange, Failed, Patience, Received};
+use crate::forward::lines::Lines;
 use crate::forward::pool::{Http2, Place};
 use crate::forward::upgrade::{Duplex, OnUpgrade};
 
@@ -20,6 +21,7 @@ impl Upstream {
         &self,
         connection: Box<Connection>,
         parts: &Parts,
+        lines: &Lines,
         body: RequestBody,
         shard: usize,
     ) -> Result<Answer, Failed> {
@@ -32,7 +34,7 @@ impl Upstream {
             shard,
         };
         Ok(
-            match Exchange::run(connection, parts, body, patience).await? {
+            match Exchange::run(connection, parts, lines, body, patience).await? {
                 Received::Whole(response, connection) => {
                     place.keep(connection);
                     Answer::Response(response.map(Body::whole))
@@ -52,10 +54,12 @@ impl Upstream {
     pub(super) async fn over_http2(
         &self,
         mut connection: Http2,
-        parts: &mut Parts,
+        parts: &Parts,
+        lines: &Lines,
         body: RequestBody,
     ) -> Result<Answer, Failed> {
         let mut sent = parts.clone();
+        lines.add_to(&mut sent.headers);
         sent.version = Version::HTTP_2;
         // RFC 9113 §8.3.1: what `Host` says stands in `:authority`.
         let host = sent.headers.remove(header::HOST);
