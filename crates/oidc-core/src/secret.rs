@@ -2,14 +2,15 @@
 //! Serves the contract's section on secrets.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::{constant_time, hmac};
 use zeroize::Zeroizing;
 
 /// A token, password, client secret or assertion.
 ///
-/// It has no `Display`, its `Debug` prints nothing of it, its memory is cleared when it is
-/// dropped, and it compares in constant time. [`Secret::expose`] is the one way to read it, so
+/// It has no `Display`, its `Debug` prints nothing of it, and it compares in constant time. Clones
+/// share one place in memory, which is cleared when the last of them is dropped. [`Secret::expose`] is the one way to read it, so
 /// that every reader can be found by that name.
 ///
 /// ```
@@ -18,12 +19,12 @@ use zeroize::Zeroizing;
 /// assert_eq!(secret.expose(), "s3cr3t");
 /// ```
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Arc<Zeroizing<String>>);
 
 impl Secret {
     /// Takes the text over.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(Arc::new(Zeroizing::new(text.into())))
     }
 
     /// The text itself, for the place that has to send it.

@@ -8,7 +8,7 @@ use url::Url;
 use super::GrantPolicy;
 use crate::jose::{Claims, CompactJws};
 use crate::provider::ProviderMetadata;
-use crate::verify::{TokenKind, peek};
+use crate::verify::looks_signed;
 use crate::{Credential, Reason, Secret};
 
 /// The methods that take an access token, in the order in which they are tried.
@@ -33,7 +33,7 @@ impl AccessTokens {
     pub(super) fn credential(self, token: Secret) -> Result<Credential, Reason> {
         // What is built like a signed token and is malformed is refused by the method for these,
         // rather than sent to the provider.
-        let signed = !matches!(peek(token.expose()), Ok(TokenKind::Opaque));
+        let signed = looks_signed(token.expose());
         if self.bearer && signed {
             Ok(Credential::Bearer(token))
         } else if self.introspection {

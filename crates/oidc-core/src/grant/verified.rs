@@ -14,7 +14,7 @@ use crate::jose::{Claims, CompactJws, JwsError, KeySet};
 use crate::provider::{Defect, Endpoint, ProviderMetadata};
 use crate::verify::{
     AccessTokenPolicy, AnswerPolicy, IdTokenPolicy, TokenKind, Verified, VerifyError,
-    is_of_another_kind, peek, verify_access_token, verify_answer, verify_id_token,
+    is_of_another_kind, looks_signed, peek, verify_access_token, verify_answer, verify_id_token,
 };
 use crate::{Credential, CredentialKind, Denial, Reason, UnixTime};
 
@@ -92,23 +92,22 @@ impl Evidence<'_> {
         let issuers = self.issuers();
         let signature = self.checks_signatures();
         let access_token = received.access_token.expose();
-        let access_token_claims = match peek(access_token) {
-            Ok(TokenKind::Opaque) => None,
-            _ => {
-                let policy = AccessTokenPolicy {
-                    issuers: issuers.clone(),
-                    algorithms: verification.algorithms,
-                    leeway: verification.leeway,
-                    typ: verification
-                        .typ
-                        .clone()
-                        .filter(|_| kind == CredentialKind::Bearer),
-                    verify_signature: signature,
-                    verify_claims: verification.claims,
-                };
-                let verified = verify_access_token(access_token, self.keys, &policy, now)?;
-                Some(Arc::new(verified))
-            }
+        let access_token_claims = if looks_signed(access_token) {
+            let policy = AccessTokenPolicy {
+                issuers: issuers.clone(),
+                algorithms: verification.algorithms,
+                leeway: verification.leeway,
+                typ: verification
+                    .typ
+                    .clone()
+                    .filter(|_| kind == CredentialKind::Bearer),
+                verify_signature: signature,
+                verify_claims: verification.claims,
+            };
+            let verified = verify_access_token(access_token, self.keys, &policy, now)?;
+            Some(Arc::new(verified))
+        } else {
+            None
         };
         let client_id = match &grant.credential {
             Credential::ClientCredentials { client_id, .. } => client_id.clone(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
 use super::{Algorithm, KeySet, VerificationKey, strict_json};
@@ -102,18 +103,17 @@ impl<'a> CompactJws<'a> {
         if token.len() > LENGTH_MAX {
             return Err(JwsError::TooLong);
         }
-        let mut parts = token.split('.');
-        let (Some(header), Some(payload), Some(signature)) =
-            (parts.next(), parts.next(), parts.next())
-        else {
+        let mut dots = memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
             return Err(JwsError::NotCompact);
         };
-        match parts.count() {
+        match dots.count() {
             0 => {}
             2 => return Err(JwsError::Encrypted),
             _ => return Err(JwsError::NotCompact),
         }
-        let signing_input = &token[..header.len() + 1 + payload.len()];
+        let (signing_input, signature) = (&token[..second], &token[second + 1..]);
+        let (header, payload) = (&token[..first], &token[first + 1..second]);
         let header = decode(header).ok_or(JwsError::NotCompact)?;
         let header = strict_json::object(&header).map_err(|error| match error {
             strict_json::StrictJsonError::DuplicateMember => JwsError::HeaderDuplicate,

@@ -1,6 +1,8 @@
 //! What can be told of a token without verifying it: which key to fetch, and a hint, no more.
 //! Serves the contract: a refresh token is opaque, its claims, where it is a JWT, are a hint only.
 
+use memchr::memchr_iter;
+
 use crate::jose::{Algorithm, Claims, CompactJws, JwsError, decode};
 
 /// What an access token looks like.
@@ -34,12 +36,14 @@ pub fn peek(token: &str) -> Result<TokenKind, JwsError> {
 
 /// Opaque tokens may have dots in them, too; the first part of a signed one is a JSON object, if
 /// perhaps with white space before it.
-fn looks_signed(token: &str) -> bool {
-    let mut parts = token.split('.');
-    let header = parts.next().unwrap_or_default();
-    parts.count() == 2
-        && (header.starts_with("ey")
-            || decode(header).is_some_and(|header| header.trim_ascii_start().starts_with(b"{")))
+pub(crate) fn looks_signed(token: &str) -> bool {
+    let mut dots = memchr_iter(b'.', token.as_bytes());
+    let (Some(first), 1) = (dots.next(), dots.count()) else {
+        return false;
+    };
+    let header = &token[..first];
+    header.starts_with("ey")
+        || decode(header).is_some_and(|header| header.trim_ascii_start().starts_with(b"{"))
 }
 
 /// What a refresh token says of itself.

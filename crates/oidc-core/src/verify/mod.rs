@@ -12,6 +12,7 @@ use std::time::Duration;
 pub(crate) use access_token::is_of_another_kind;
 pub use access_token::{AccessTokenPolicy, verify_access_token};
 pub use answer::{AnswerPolicy, verify_answer};
+pub(crate) use hint::looks_signed;
 pub use hint::{RefreshTokenHint, TokenKind, peek, refresh_token_hint};
 pub use id_token::{IdTokenPolicy, verify_id_token};
 
