@@ -1,6 +1,7 @@
 //! What a message is held to before anything is decided on it: hosts, framing, bounds.
 //! RFC 9112 §3.2 and §6, RFC 6585 §5; the contract's limits.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -89,17 +90,30 @@ impl BadRequest {
 /// Checks a message, and gives the host that it is for: in lower case, without a port.
 ///
 /// `refused` is what was found wrong with its bytes, before they were parsed.
-pub(crate) fn check(
-    parts: &Parts,
+pub(crate) fn check<'p>(
+    parts: &'p Parts,
     limits: &Limits,
     refused: Option<BadRequest>,
-) -> Result<String, BadRequest> {
+) -> Result<Cow<'p, str>, BadRequest> {
     if let Some(refused) = refused {
         return Err(refused);
     }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(BadRequest::Method);
     }
+    // HTTP/1.1 is held to the rest as its lines are read.
+    if parts.version == Version::HTTP_2 {
+        check_size(parts, limits)?;
+    }
+    let met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !parts.headers.get_all(header::EXPECT).iter().all(met) {
+        return Err(BadRequest::Expectation);
+    }
+    host(parts)
+}
+
+/// Holds a message to the bounds of its line and its header section, and to one length.
+pub(crate) fn check_size(parts: &Parts, limits: &Limits) -> Result<(), BadRequest> {
     let target = parts.uri.path().len() + parts.uri.query().map_or(0, |query| query.len() + 1);
     if parts.method.as_str().len() + target + " HTTP/1.1".len() + 1 > limits.request_line {
         return Err(BadRequest::RequestLine);
@@ -116,15 +130,11 @@ pub(crate) fn check(
     if lengths > 1 || (lengths > 0 && headers.contains_key(header::TRANSFER_ENCODING)) {
         return Err(BadRequest::Framing);
     }
-    let met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if !headers.get_all(header::EXPECT).iter().all(met) {
-        return Err(BadRequest::Expectation);
-    }
-    host(parts)
+    Ok(())
 }
 
 /// RFC 9112 §3.2: exactly one host, and where the target names one too, the same.
-fn host(parts: &Parts) -> Result<String, BadRequest> {
+fn host(parts: &Parts) -> Result<Cow<'_, str>, BadRequest> {
     let mut lines = parts.headers.get_all(header::HOST).iter();
     let line = lines.next();
     if lines.next().is_some() {
@@ -145,7 +155,11 @@ fn host(parts: &Parts) -> Result<String, BadRequest> {
         (None, None) => return Err(BadRequest::HostMissing),
     };
     let name = name_of(host).ok_or(BadRequest::HostMalformed)?;
-    Ok(name.to_ascii_lowercase())
+    Ok(if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        name.to_ascii_lowercase().into()
+    } else {
+        name.into()
+    })
 }
 
 /// The host without its port, and without the final dot by which the same host is written as well
@@ -187,8 +201,8 @@ pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Puts the host into its header line, where only the target names it (HTTP/2).
 pub(crate) fn name_host(parts: &mut Parts) {
-    if !parts.headers.contains_key(header::HOST)
-        && let Some(authority) = parts.uri.authority()
+    if let Some(authority) = parts.uri.authority()
+        && !parts.headers.contains_key(header::HOST)
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
         parts.headers.insert(header::HOST, host);
@@ -336,7 +350,8 @@ mod tests {
             ),
             ("/", vec![("host", "a, b")], Err(BadRequest::HostMalformed)),
         ] {
-            let found = check(&parts(target, &headers), &LIMITS, None);
+            let parts = parts(target, &headers);
+            let found = check(&parts, &LIMITS, None);
             assert_eq!(
                 found.as_deref(),
                 expected.as_ref().map(|host| *host),
@@ -395,6 +410,8 @@ mod tests {
                 400,
             ),
         ] {
+            let mut request = request;
+            request.version = Version::HTTP_2;
             let bad = check(&request, &LIMITS, refused).expect_err("refused");
             assert_eq!(bad.status().as_u16(), status, "{bad:?}");
         }

@@ -235,7 +235,9 @@ impl Explanation<'_> {
             ));
             Refused
         };
-        let host = framing::check(parts, &self.app.settings().limits, None)
+        let limits = &self.app.settings().limits;
+        let host = framing::check_size(parts, limits)
+            .and_then(|()| framing::check(parts, limits, None))
             .map_err(|bad| no(bad.status().as_u16(), bad.code()))?;
         let path = normalise(parts.uri.path())
             .map_err(|bad| no(400, bad.code()))?
@@ -268,7 +270,8 @@ impl Explanation<'_> {
             matched.length,
             route.strip_path,
         )
-        .map_err(|bad| no(400, bad.code()))?;
+        .map_err(|bad| no(400, bad.code()))?
+        .into_owned();
         Ok((route, target))
     }
 

@@ -2,8 +2,10 @@
 
 mod chunks;
 mod lines;
+mod names;
 mod spare;
 
 pub(crate) use chunks::{Chunks, NotChunked, Piece, put_chunk, put_last_chunk};
 pub(crate) use lines::{put_field, put_fields, put_number};
+pub(crate) use names::field_name;
 pub(crate) use spare::{keep_fields, spare_fields};

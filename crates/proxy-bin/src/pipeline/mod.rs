@@ -5,13 +5,14 @@ mod authentication;
 mod rewrite;
 mod story;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version, header};
 
-use self::story::Story;
+use self::story::{Path, Story};
 use crate::app::{App, PreparedRoute, Unrouted};
 use crate::forward::{
     Answer, Body, ClientBody, ForwardError, OnUpgrade, Upgrade, remove_hop_by_hop, via,
@@ -51,7 +52,7 @@ pub(crate) async fn answer(
     };
     response
         .headers_mut()
-        .insert(REQUEST_ID, story.id.header_value());
+        .insert(REQUEST_ID, story.id_value.clone());
     if let Some(route) = story.route.and_then(|place| app.routes().get(place)) {
         route.metrics.answered(response.status());
     }
@@ -90,13 +91,16 @@ impl<'a> Exchange<'a> {
         let limits = &self.app.settings().limits;
         let host =
             framing::check(&parts, limits, self.connection.refused()).map_err(Self::bad_request)?;
-        framing::name_host(&mut parts);
-        let path = normalise(parts.uri.path())
-            .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?
-            .into_owned();
-        self.story.path.clone_from(&path);
+        let uri = parts.uri.clone();
+        let path = normalise(uri.path())
+            .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?;
+        self.story.path = match &path {
+            Cow::Borrowed(_) => Path::AsItCame(uri.clone()),
+            Cow::Owned(path) => Path::Normalised(path.clone()),
+        };
         let https = self.connection.hop().is_https(&parts.headers);
         let (route, matched) = self.route(&parts, &host, &path, https)?;
+        framing::name_host(&mut parts);
         let target = upstream_path(
             route.upstream.base_path(),
             &path,
@@ -120,8 +124,10 @@ impl<'a> Exchange<'a> {
             .authenticate(route, matched.route, &mut parts, incoming)
             .await?;
         let (lines, upgrade) = self.rewrite(route, &matched, &path, &mut parts, &admitted);
-        parts.uri = framing::with_path(&target, parts.uri.query())
-            .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
+        if target != parts.uri.path() || parts.uri.authority().is_some() {
+            parts.uri = framing::with_path(&target, parts.uri.query())
+                .ok_or_else(|| Self::bad_request(BadRequest::RequestLine))?;
+        }
         parts.version = Version::HTTP_11;
         let trailers = parts.headers.contains_key(header::TE);
         let answer = route

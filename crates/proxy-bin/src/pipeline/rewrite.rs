@@ -44,7 +44,7 @@ impl Exchange<'_> {
         }
         .write(self.connection.hop(), headers);
         lines.put("Via: ", &via(parts.version));
-        lines.put("X-Request-Id: ", &self.story.id.header_value());
+        lines.put("X-Request-Id: ", &self.story.id_value);
         let to = host.filter(|_| route.preserve_host);
         lines.put("Host: ", to.as_ref().unwrap_or(route.upstream.host()));
         // RFC 9110 §7.8: in HTTP/1.0 it means nothing, and in HTTP/2 it is not said in this way.

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use oidc_core::{CredentialKind, Denial, Fault};
+use tracing::Level;
 
 use crate::app::App;
 use crate::listen::Connection;
@@ -13,9 +14,11 @@ use crate::telemetry::RequestId;
 /// What is told of a request.
 pub(super) struct Story {
     pub(super) id: RequestId,
+    /// The id as a header's value.
+    pub(super) id_value: HeaderValue,
     peer: std::net::SocketAddr,
     method: Method,
-    pub(super) path: String,
+    pub(super) path: Path,
     /// Place of the route among the configuration's.
     pub(super) route: Option<usize>,
     pub(super) kind: Option<CredentialKind>,
@@ -23,13 +26,34 @@ pub(super) struct Story {
     pub(super) reason: Option<&'static str>,
 }
 
+/// The path that a request was routed by.
+pub(super) enum Path {
+    /// It was refused before.
+    Unread,
+    /// The target's own.
+    AsItCame(Uri),
+    Normalised(String),
+}
+
+impl Path {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Unread => "",
+            Self::AsItCame(uri) => uri.path(),
+            Self::Normalised(path) => path,
+        }
+    }
+}
+
 impl Story {
     pub(super) fn new(connection: &Connection, method: &Method) -> Self {
+        let id = connection.next_request();
         Self {
-            id: connection.next_request(),
+            id,
+            id_value: id.header_value(),
             peer: connection.peer(),
             method: method.clone(),
-            path: String::new(),
+            path: Path::Unread,
             route: None,
             kind: None,
             denial: None,
@@ -38,6 +62,17 @@ impl Story {
     }
 
     pub(super) fn tell(&self, app: &App, status: StatusCode, begun: Instant) {
+        if !tracing::enabled!(target: "access", Level::WARN) {
+            return;
+        }
+        let ours = self
+            .denial
+            .as_ref()
+            .is_some_and(|denial| denial.reason().fault() != Fault::Caller);
+        let is_warning = ours || (self.reason.is_some() && status.is_server_error());
+        if !is_warning && !tracing::enabled!(target: "access", Level::INFO) {
+            return;
+        }
         let route = self
             .route
             .and_then(|place| app.routes().get(place))
@@ -46,17 +81,13 @@ impl Story {
             u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX) as f64 / 1e3;
         let credential = self.kind.map(CredentialKind::name);
         let hint = self.denial.as_ref().and_then(Denial::hint);
-        let ours = self
-            .denial
-            .as_ref()
-            .is_some_and(|denial| denial.reason().fault() != Fault::Caller);
-        if ours || (self.reason.is_some() && status.is_server_error()) {
+        if is_warning {
             tracing::warn!(
                 target: "access",
                 request_id = %self.id,
                 peer = %self.peer,
                 method = %self.method,
-                path = self.path,
+                path = self.path.as_str(),
                 route,
                 credential,
                 status = status.as_u16(),
@@ -71,7 +102,7 @@ impl Story {
                 request_id = %self.id,
                 peer = %self.peer,
                 method = %self.method,
-                path = self.path,
+                path = self.path.as_str(),
                 route,
                 credential,
                 status = status.as_u16(),

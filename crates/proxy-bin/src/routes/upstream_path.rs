@@ -1,6 +1,8 @@
 //! The path that goes upstream, joined from the service's and the request's as Kong joins them
 //! (`path_handling: v0`).
 
+use std::borrow::Cow;
+
 use super::target::{BadTarget, climbs};
 
 /// Joins the service's path with the request's, of which `matched` bytes are removed if the route
@@ -9,12 +11,12 @@ use super::target::{BadTarget, climbs};
 /// # Errors
 /// If the result leads out of the service's path, for a strict reader or for a laxer one: a prefix
 /// may end within a segment, so that `/a` leaves `../b` of `/a../b`.
-pub(crate) fn upstream_path(
-    base: &str,
-    path: &str,
+pub(crate) fn upstream_path<'p>(
+    base: &'p str,
+    path: &'p str,
     matched: usize,
     strip: bool,
-) -> Result<String, BadTarget> {
+) -> Result<Cow<'p, str>, BadTarget> {
     let rest = if strip {
         path.get(matched..).unwrap_or_default()
     } else {
@@ -26,21 +28,25 @@ pub(crate) fn upstream_path(
     Ok(joined(base, path, rest, strip))
 }
 
-fn joined(base: &str, path: &str, rest: &str, strip: bool) -> String {
+fn joined<'p>(base: &'p str, path: &'p str, rest: &'p str, strip: bool) -> Cow<'p, str> {
     if strip {
         let ends_in_slash = path.len() > 1 && path.ends_with('/');
         return match (base.strip_suffix('/'), rest.strip_prefix('/')) {
-            (Some(""), _) if rest.is_empty() => "/".to_owned(),
-            (Some(_), _) if rest.is_empty() && ends_in_slash => base.to_owned(),
-            (Some(trimmed), _) if rest.is_empty() => trimmed.to_owned(),
-            (None, _) if rest.is_empty() && ends_in_slash => format!("{base}/"),
-            (None, _) if rest.is_empty() => base.to_owned(),
-            (Some(_), Some(rest)) => format!("{base}{rest}"),
-            (Some(_), None) | (None, Some(_)) => format!("{base}{rest}"),
-            (None, None) => format!("{base}/{rest}"),
+            (Some(""), _) if rest.is_empty() => "/".into(),
+            (Some(""), Some(_)) => rest.into(),
+            (Some(_), _) if rest.is_empty() && ends_in_slash => base.into(),
+            (Some(trimmed), _) if rest.is_empty() => trimmed.into(),
+            (None, _) if rest.is_empty() && ends_in_slash => format!("{base}/").into(),
+            (None, _) if rest.is_empty() => base.into(),
+            (Some(_), Some(rest)) => format!("{base}{rest}").into(),
+            (Some(_), None) | (None, Some(_)) => format!("{base}{rest}").into(),
+            (None, None) => format!("{base}/{rest}").into(),
         };
     }
-    format!("{}{path}", base.strip_suffix('/').unwrap_or(base))
+    match base.strip_suffix('/').unwrap_or(base) {
+        "" => path.into(),
+        base => format!("{base}{path}").into(),
+    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use std::mem::MaybeUninit;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, Version};
 use memchr::memmem;
 
-use crate::http1::{Chunks, spare_fields};
+use crate::http1::{Chunks, field_name, spare_fields};
 
 /// The largest head that is taken, and the most lines of it.
 const LARGEST_HEAD: usize = 256 * 1024;
@@ -64,7 +64,7 @@ pub(super) fn take(read: &mut BytesMut, method: &Method) -> Result<Option<Head>,
     };
     let mut headers = spare_fields(parsed.headers.len() + ADDED).ok_or(NoAnswer)?;
     for line in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| NoAnswer)?;
+        let name = field_name(line.name.as_bytes()).map_err(|_| NoAnswer)?;
         // Not a copy: it points into the head.
         let value = HeaderValue::from_maybe_shared(head.slice_ref(line.value));
         headers.append(name, value.map_err(|_| NoAnswer)?);

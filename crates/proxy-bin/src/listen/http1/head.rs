@@ -5,8 +5,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use memchr::{memchr, memchr3};
 
+use super::familiar;
 use crate::framing::BadRequest;
-use crate::http1::spare_fields;
+use crate::http1::{field_name, spare_fields};
 
 /// How large a request's head may be.
 #[derive(Clone, Copy, Debug)]
@@ -113,9 +114,6 @@ enum Read {
     },
 }
 
-/// How many fields a request is given on its way: a map that has room for them is made once.
-const ADDED: usize = 12;
-
 fn read(
     bytes: &[u8],
     lines: usize,
@@ -137,33 +135,141 @@ fn read(
         is_old,
     } = RequestLine::read(line)?;
     let target = uri(target, &share)?;
-    let room = lines.min(bounds.count).saturating_add(ADDED);
-    let mut head = Head {
+    let rest = &bytes[end + 1..];
+    let known = if lines > 0 && !is_old {
+        familiar::section(rest, lines, bounds)
+    } else {
+        None
+    };
+    let section = match known {
+        Some(section) => section,
+        None => match Section::read(rest, lines, is_old, bounds, share)? {
+            SectionRead::Whole(section) => section,
+            SectionRead::Begun { most } => {
+                let most = most.saturating_add(end + 1);
+                return Ok(Read::Begun { most });
+            }
+        },
+    };
+    Ok(Read::Whole(Head {
         method,
         target,
         is_old,
-        headers: spare_fields(room).ok_or(BadRequest::Headers)?,
-        told: Told::default(),
-    };
-    let mut at = end + 1;
-    let (mut size, mut count) = (0, 0);
-    loop {
-        let most = bounds.headers.saturating_add(1).saturating_sub(size);
-        let Some(end) = line_end(&bytes[at..], most, BadRequest::Headers)? else {
-            let most = at.saturating_add(most);
-            return Ok(Read::Begun { most });
+        headers: section.headers,
+        told: section.told,
+    }))
+}
+
+/// The lines after the first.
+#[derive(Clone, Debug)]
+pub(super) struct Section {
+    pub(super) headers: HeaderMap,
+    pub(super) told: Told,
+}
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and goes on as it is"
+)]
+pub(super) enum SectionRead {
+    Whole(Section),
+    /// A line has no end yet; so long may all of it be.
+    Begun {
+        most: usize,
+    },
+}
+
+/// How many fields a request is given on its way: a map that has room for them is made once.
+const ADDED: usize = 12;
+
+impl Section {
+    /// Reads about so many lines, of HTTP/1.0 or not.
+    pub(super) fn read(
+        bytes: &[u8],
+        lines: usize,
+        is_old: bool,
+        bounds: &Bounds,
+        share: impl Fn(&[u8]) -> Bytes,
+    ) -> Result<SectionRead, BadRequest> {
+        let room = lines.min(bounds.count).saturating_add(ADDED);
+        let mut section = Self {
+            headers: spare_fields(room).ok_or(BadRequest::Headers)?,
+            told: Told::default(),
         };
-        let line = without_cr(&bytes[at..at + end])?;
-        if line.is_empty() {
-            return Ok(Read::Whole(head));
+        let (mut at, mut size, mut count) = (0, 0, 0);
+        loop {
+            let most = bounds.headers.saturating_add(1).saturating_sub(size);
+            let Some(end) = line_end(&bytes[at..], most, BadRequest::Headers)? else {
+                let most = most.saturating_add(at);
+                return Ok(SectionRead::Begun { most });
+            };
+            let line = without_cr(&bytes[at..at + end])?;
+            if line.is_empty() {
+                return Ok(SectionRead::Whole(section));
+            }
+            at += end + 1;
+            size += line.len() + 2;
+            count += 1;
+            if size > bounds.headers || count > bounds.count {
+                return Err(BadRequest::Headers);
+            }
+            section.field(line, is_old, &share)?;
         }
-        at += end + 1;
-        size += line.len() + 2;
-        count += 1;
-        if size > bounds.headers || count > bounds.count {
-            return Err(BadRequest::Headers);
+    }
+
+    /// RFC 9112 §5.1 and §5.2: nothing stands between the name and the colon, and no line goes on
+    /// on the next. What a name and a value may hold, their types check.
+    fn field(
+        &mut self,
+        line: &[u8],
+        is_old: bool,
+        share: impl Fn(&[u8]) -> Bytes,
+    ) -> Result<(), BadRequest> {
+        let malformed = BadRequest::Malformed;
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .ok_or(malformed)?;
+        let name = field_name(&line[..colon]).map_err(|_| malformed)?;
+        let value = share(trimmed(&line[colon + 1..]));
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| malformed)?;
+        self.tell(&name, &value, is_old)?;
+        let appended = self.headers.try_append(name, value);
+        appended.map(|_| ()).map_err(|_| BadRequest::Headers)
+    }
+
+    /// RFC 9112 §6.3: one length, told in one way.
+    fn tell(
+        &mut self,
+        name: &HeaderName,
+        value: &HeaderValue,
+        is_old: bool,
+    ) -> Result<(), BadRequest> {
+        let told = &mut self.told;
+        match *name {
+            header::CONTENT_LENGTH => {
+                if told.length.is_some() || told.is_chunked {
+                    return Err(BadRequest::Framing);
+                }
+                told.length = Some(length(value.as_bytes()).ok_or(BadRequest::Framing)?);
+            }
+            header::TRANSFER_ENCODING => {
+                let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                if told.length.is_some() || told.is_chunked || is_old || !is_chunked {
+                    return Err(BadRequest::Framing);
+                }
+                told.is_chunked = true;
+            }
+            header::CONNECTION => {
+                told.closes |= has(value, b"close");
+                told.stays |= has(value, b"keep-alive");
+            }
+            header::EXPECT => told.waits = value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
+            header::UPGRADE => told.switches = true,
+            header::TE => told.takes_trailers |= has(value, b"trailers"),
+            _ => {}
         }
-        head.field(line, &share)?;
+        Ok(())
     }
 }
 
@@ -233,53 +339,6 @@ fn uri(target: &[u8], share: impl Fn(&[u8]) -> Bytes) -> Result<Uri, BadRequest>
         return Err(BadRequest::RequestLine);
     }
     Uri::from_maybe_shared(share(target)).map_err(|_| BadRequest::Malformed)
-}
-
-impl Head {
-    /// RFC 9112 §5.1 and §5.2: nothing stands between the name and the colon, and no line goes on
-    /// on the next. What a name and a value may hold, their types check.
-    fn field(&mut self, line: &[u8], share: impl Fn(&[u8]) -> Bytes) -> Result<(), BadRequest> {
-        let malformed = BadRequest::Malformed;
-        let colon = line
-            .iter()
-            .position(|byte| *byte == b':')
-            .ok_or(malformed)?;
-        let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| malformed)?;
-        let value = share(trimmed(&line[colon + 1..]));
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| malformed)?;
-        self.tell(&name, &value)?;
-        let appended = self.headers.try_append(name, value);
-        appended.map(|_| ()).map_err(|_| BadRequest::Headers)
-    }
-
-    /// RFC 9112 §6.3: one length, told in one way.
-    fn tell(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), BadRequest> {
-        let told = &mut self.told;
-        match *name {
-            header::CONTENT_LENGTH => {
-                if told.length.is_some() || told.is_chunked {
-                    return Err(BadRequest::Framing);
-                }
-                told.length = Some(length(value.as_bytes()).ok_or(BadRequest::Framing)?);
-            }
-            header::TRANSFER_ENCODING => {
-                let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
-                if told.length.is_some() || told.is_chunked || self.is_old || !is_chunked {
-                    return Err(BadRequest::Framing);
-                }
-                told.is_chunked = true;
-            }
-            header::CONNECTION => {
-                told.closes |= has(value, b"close");
-                told.stays |= has(value, b"keep-alive");
-            }
-            header::EXPECT => told.waits = value.as_bytes().eq_ignore_ascii_case(b"100-continue"),
-            header::UPGRADE => told.switches = true,
-            header::TE => told.takes_trailers |= has(value, b"trailers"),
-            _ => {}
-        }
-        Ok(())
-    }
 }
 
 /// RFC 9110 §5.6.3: blanks around a value are none of it. Any other byte is looked at.

@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod date;
+mod familiar;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod head;

@@ -292,3 +292,63 @@ proptest! {
         prop_assert_eq!(shown(&taken(&bytes, size)), shown(&taken(&bytes, 1)));
     }
 }
+
+/// Sections that come again and again, among others and with another line before them.
+#[test]
+fn what_came_before_is_read_as_it_was_and_nothing_else_is() {
+    const WIDE: Bounds = Bounds {
+        line: 40,
+        headers: 400,
+        count: 10,
+    };
+    let read = |head: &str, bounds: &Bounds| {
+        let mut read = BytesMut::from(head);
+        let head = Heads::new(*bounds).take(&mut read).map(Option::unwrap);
+        head.map(|head| (head.target.to_string(), head.headers, head.told))
+            .map_err(|refused| refused.because)
+    };
+    let section = "Host: a\r\nX-Repeated: yes\r\nContent-Length: 3\r\n\r\n";
+    for round in 0..4 {
+        let (target, headers, told) =
+            read(&format!("POST /{round} HTTP/1.1\r\n{section}"), &WIDE).expect("a head");
+        assert_eq!(target, format!("/{round}"));
+        assert_eq!(headers.len(), 3);
+        assert_eq!(headers["x-repeated"], "yes");
+        assert_eq!(told.length, Some(3));
+        // One byte of it is another.
+        let other = section.replace("yes", "yet");
+        let (_, headers, _) = read(&format!("GET / HTTP/1.1\r\n{other}"), &WIDE).expect("a head");
+        assert_eq!(headers["x-repeated"], "yet");
+        // What is wrong stays wrong, however often it comes.
+        let wrong = section.replace("yes", "y\x7fs");
+        let refused = read(&format!("GET / HTTP/1.1\r\n{wrong}"), &WIDE);
+        assert_eq!(refused.err(), Some(BadRequest::Malformed));
+        // Bounds may be narrower than they were.
+        let narrow = Bounds { count: 2, ..WIDE };
+        let refused = read(&format!("GET / HTTP/1.1\r\n{section}"), &narrow);
+        assert_eq!(refused.err(), Some(BadRequest::Headers));
+        let narrow = Bounds {
+            headers: 40,
+            ..WIDE
+        };
+        let refused = read(&format!("GET / HTTP/1.1\r\n{section}"), &narrow);
+        assert_eq!(refused.err(), Some(BadRequest::Headers));
+        // HTTP/1.0 has no chunks.
+        let chunked = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert!(read(&format!("POST / HTTP/1.1\r\n{chunked}"), &WIDE).is_ok());
+        let refused = read(&format!("POST / HTTP/1.0\r\n{chunked}"), &WIDE);
+        assert_eq!(refused.err(), Some(BadRequest::Framing));
+    }
+}
+
+#[test]
+fn what_is_done_to_a_request_is_not_done_to_the_next_one_of_its_kind() {
+    let bytes = b"GET / HTTP/1.1\r\nHost: a\r\nB: c\r\n\r\n";
+    for _ in 0..4 {
+        let (mut heads, _) = taken(bytes, bytes.len());
+        let headers = &mut heads[0].headers;
+        assert_eq!(headers.len(), 2);
+        headers.remove("b");
+        headers.insert("d", HeaderValue::from_static("e"));
+    }
+}
