@@ -7,7 +7,8 @@ use jwks_cache::{CacheError, Clock, DocumentCache, FetchError, JwksCache, Policy
 use oidc_core::client::choose;
 use oidc_core::flight::Entered;
 use oidc_core::grant::{
-    AwaitFlight, AwaitMetadata, Ended, Grant, GrantPolicy, Granted, Moment, Step, TokenTypeHint,
+    AwaitFlight, AwaitMetadata, AwaitVerification, Ended, Grant, GrantPolicy, Granted, Moment,
+    Step, TokenTypeHint,
 };
 use oidc_core::provider::{DiscoveryError, Endpoint, ProviderMetadata};
 use oidc_core::rotation::Recall;
@@ -345,7 +346,19 @@ impl Broker {
                     Some(Recall::Present { .. }) | None => Found::Nothing,
                 };
                 Ok(Dry {
-                    flight: state,
+                    state: DryState::Flight(state),
+                    found,
+                })
+            }
+            Step::Verify(state) => {
+                let now = (self.shared.clock)();
+                let served = |key| self.shared.memory.served(&key, now);
+                let found = match state.key().and_then(served) {
+                    Some((granted, _)) => Found::Result(granted),
+                    None => Found::Nothing,
+                };
+                Ok(Dry {
+                    state: DryState::Verify(state),
                     found,
                 })
             }
@@ -362,24 +375,36 @@ impl Broker {
 /// How a grant would be run.
 #[derive(Debug)]
 pub struct Dry {
-    flight: AwaitFlight,
+    state: DryState,
     /// What is remembered of the credential.
     pub found: Found,
+}
+
+#[derive(Debug)]
+enum DryState {
+    Flight(AwaitFlight),
+    Verify(AwaitVerification),
 }
 
 impl Dry {
     /// The grant: its kind, its client, and why that one.
     #[must_use]
     pub const fn grant(&self) -> &Grant {
-        self.flight.grant()
+        match &self.state {
+            DryState::Flight(state) => state.grant(),
+            DryState::Verify(state) => state.grant(),
+        }
     }
 
     /// The endpoint that would be asked, and where it is if the provider has it; `None` if the
     /// keys of the provider decide alone.
     #[must_use]
     pub fn question(&self) -> Option<(Endpoint, Option<&Url>)> {
-        let endpoint = self.flight.endpoint()?;
-        Some((endpoint, self.flight.url_of(endpoint)))
+        let DryState::Flight(flight) = &self.state else {
+            return None;
+        };
+        let endpoint = flight.endpoint();
+        Some((endpoint, flight.url_of(endpoint)))
     }
 }
 
@@ -427,8 +452,8 @@ impl Shared {
         loop {
             step = match step {
                 Step::Metadata(state) => self.find_metadata(state, deadline).await,
-                Step::Flight(state) if !state.is_shared() => {
-                    return self.verify_alone(state, deadline, standing).await.result;
+                Step::Verify(state) => {
+                    return self.verify(state, deadline, standing).await.result;
                 }
                 Step::Flight(state) => match self.enter(state, deadline, standing)? {
                     Flight::On(step) => step,
@@ -462,16 +487,17 @@ impl Shared {
     }
 
     /// Verifies a token with the keys at hand, in the caller's own task, unless it has been before.
-    async fn verify_alone(
+    async fn verify(
         &self,
-        state: AwaitFlight,
+        state: AwaitVerification,
         deadline: Instant,
         standing: &mut Option<Standing>,
     ) -> Ended {
         let now = (self.clock)();
-        if let Some((granted, stands)) = self.memory.served(&state.key(), now) {
-            *standing = self.standing_of(&state, stands);
-            let step = state.landed(Ok(granted));
+        let served = state.key().and_then(|key| self.memory.served(&key, now));
+        if let Some((granted, stands)) = served {
+            *standing = self.standing_of(state.grant(), state.metadata(), stands);
+            let step = state.remembered(granted);
             let by_keys = match &step {
                 Step::Keys(keys) => {
                     let uri = keys.jwks_uri();
@@ -486,17 +512,24 @@ impl Shared {
                 .map(|(standing, keys)| standing.resting_on(keys));
             return self.finish_grant(step, deadline).await;
         }
-        let (key, plan) = (state.key(), state.memory(&self.fingerprints));
-        let ended = self.finish_grant(state.alone(now), deadline).await;
-        let now = (self.clock)();
-        self.memory.keep(key, plan.remember(&ended, now), now);
+        let plan = state.key().zip(state.memory(&self.fingerprints));
+        let ended = self.finish_grant(state.verify(now), deadline).await;
+        if let Some((key, plan)) = plan {
+            let now = (self.clock)();
+            self.memory.keep(key, plan.remember(&ended, now), now);
+        }
         ended
     }
 
     /// The same, for as long as the provider is where it was found.
-    fn standing_of(&self, state: &AwaitFlight, stands: Option<Standing>) -> Option<Standing> {
-        let url = state.grant().policy().provider.discovery_url();
-        let metadata = self.metadata.standing(url, state.metadata())?;
+    fn standing_of(
+        &self,
+        grant: &Grant,
+        metadata: &Arc<ProviderMetadata>,
+        stands: Option<Standing>,
+    ) -> Option<Standing> {
+        let url = grant.policy().provider.discovery_url();
+        let metadata = self.metadata.standing(url, metadata)?;
         Some(stands?.resting_on(metadata))
     }
 
@@ -539,7 +572,7 @@ impl Shared {
                 if state.presented_key() != state.key() {
                     self.memory.followed(state.presented_key(), state.key());
                 } else {
-                    *standing = self.standing_of(&state, stands);
+                    *standing = self.standing_of(state.grant(), state.metadata(), stands);
                 }
                 Flight::On(state.landed(Ok(granted)))
             }

@@ -64,8 +64,8 @@ impl Shared {
                 Step::Call(state) => self.call(state, deadline).await,
                 Step::Keys(state) => self.find_keys(state, &mut tried, deadline).await,
                 Step::Done(ended) => return ended,
-                // Neither follows on a token request.
-                Step::Metadata(_) | Step::Flight(_) => {
+                // None of these follows on a token request.
+                Step::Metadata(_) | Step::Flight(_) | Step::Verify(_) => {
                     return Err(Reason::TooManyFlights.into()).into();
                 }
             };

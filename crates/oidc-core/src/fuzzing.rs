@@ -170,6 +170,7 @@ fn asked(
     for _ in 0..9 {
         step = match step {
             Step::Metadata(state) => state.found(metadata.clone().into(), &key),
+            Step::Verify(state) => state.verify(now),
             Step::Flight(state) => state.lead(
                 None,
                 Moment {

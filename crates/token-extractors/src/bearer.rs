@@ -18,15 +18,19 @@ pub(crate) fn parse_dpop(authorization: &[u8]) -> Option<Result<Secret, Malforme
 
 /// `b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
 pub(crate) fn access_token(bytes: &[u8]) -> Result<Secret, Malformed> {
-    let text = text(bytes)?;
-    let body = text.trim_end_matches('=').as_bytes();
+    let mut body = bytes;
+    while let [rest @ .., b'='] = body {
+        body = rest;
+    }
     // Without a branch for each byte: tokens are long.
     let foreign = body
         .iter()
         .fold(false, |foreign, byte| foreign | !B64[usize::from(*byte)]);
     if body.is_empty() || foreign {
-        return Err(Malformed::NotB64Token);
+        // Which defect it is, is told by the order of the checks.
+        return text(bytes).and(Err(Malformed::NotB64Token));
     }
+    let text = std::str::from_utf8(bytes).map_err(|_| Malformed::Bytes)?;
     Ok(Secret::new(text))
 }
 

@@ -9,7 +9,7 @@ use super::GrantPolicy;
 use crate::jose::{Claims, CompactJws};
 use crate::provider::ProviderMetadata;
 use crate::verify::looks_signed;
-use crate::{Credential, Reason, Secret};
+use crate::{Credential, CredentialKind, Fingerprint, FingerprintKey, Reason, Secret};
 
 /// The methods that take an access token, in the order in which they are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,23 @@ impl GrantPolicy {
             _ => None,
         };
         Ok((subject.unwrap_or(policy), credential))
+    }
+
+    /// What the outcome of a token's verification is remembered by.
+    pub(super) fn verification_key(&self, token: &Secret, key: &FingerprintKey) -> Fingerprint {
+        let sources = self.key_sources.iter();
+        // What is kept for less long is not served where it was kept for longer.
+        let most = self.cache_ttl_max.map_or(u64::MAX, |most| most.as_secs());
+        let salt = self.cache_salt.as_ref().map_or("", Secret::expose);
+        let mut hash = key.begin();
+        // By its address: an issuer is spelt with and without a slash.
+        hash.part(self.provider.discovery_url().as_str().as_bytes())
+            .part(CredentialKind::Bearer.name().as_bytes())
+            .part(&most.to_be_bytes())
+            .part(salt.as_bytes())
+            .list(sources.map(|source| source.jwks_uri.as_str().as_bytes()))
+            .part(token.expose().as_bytes());
+        hash.finish()
     }
 
     /// Where the keys are that may verify these tokens, in the order in which they are tried.

@@ -14,9 +14,7 @@ use super::{Grant, Granted, Step};
 use crate::provider::Endpoint;
 use crate::provider::ProviderMetadata;
 use crate::rotation::{Subject, Successor};
-use crate::{
-    Credential, CredentialKind, Denial, Fingerprint, FingerprintKey, Reason, Secret, UnixTime,
-};
+use crate::{Credential, CredentialKind, Denial, Fingerprint, FingerprintKey, Reason, Secret};
 
 /// The longest way along successors. One that is followed makes the way shorter for the next, so
 /// that only a provider which issues tokens in a ring gets anywhere near.
@@ -83,14 +81,13 @@ impl AwaitFlight {
         self.grant.policy.provider.token_endpoint_of(&self.metadata)
     }
 
-    /// The endpoint that would be asked; `None` if the keys alone decide.
+    /// The endpoint that would be asked.
     #[must_use]
-    pub fn endpoint(&self) -> Option<Endpoint> {
+    pub const fn endpoint(&self) -> Endpoint {
         match self.grant.kind() {
-            CredentialKind::Bearer => None,
-            CredentialKind::Introspection => Some(Endpoint::Introspection),
-            CredentialKind::UserInfo => Some(Endpoint::UserInfo),
-            _ => Some(Endpoint::Token),
+            CredentialKind::Introspection => Endpoint::Introspection,
+            CredentialKind::UserInfo => Endpoint::UserInfo,
+            _ => Endpoint::Token,
         }
     }
 
@@ -98,13 +95,6 @@ impl AwaitFlight {
     #[must_use]
     pub fn url_of(&self, endpoint: Endpoint) -> Option<&Url> {
         url_of(&self.grant, &self.metadata, endpoint)
-    }
-
-    /// Whether all who present this credential at the same time are to share one outcome. What is
-    /// verified with the keys at hand costs less than to wait for somebody else.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.grant.kind() != CredentialKind::Bearer
     }
 
     /// What will be needed to remember this flight's outcome.
@@ -119,27 +109,13 @@ impl AwaitFlight {
         }
     }
 
-    /// Goes on with a token that is verified by the issuer's keys, and needs no flight
-    /// ([`is_shared`](Self::is_shared)).
-    pub fn alone(self, now: UnixTime) -> Step {
-        match &self.grant.credential {
-            Credential::Bearer(token) => {
-                let received = Arc::new(Received::presented(token.clone(), now));
-                AwaitKeys::begin(self.grant, self.metadata, received)
-            }
-            _ => self.full(),
-        }
-    }
-
     /// Goes on as the flight's leader: the one that asks the provider.
     pub fn lead(self, subject: Option<Subject>, moment: Moment) -> Step {
         let credential = match &self.sent {
             Some(token) => Credential::RefreshToken(token.clone()),
             None => self.grant.credential.clone(),
         };
-        let Some(endpoint) = self.endpoint() else {
-            return self.alone(moment.now);
-        };
+        let endpoint = self.endpoint();
         let request = request(&self.grant, &self.metadata, &credential, endpoint, moment);
         match request {
             Ok(request) => Step::Call(AwaitReply {
@@ -179,32 +155,38 @@ impl AwaitFlight {
             Ok(granted) => granted,
             Err(denial) => return self.grant.done(denial),
         };
-        let policy = &self.grant.policy;
-        let keys = policy.provider.jwks_uri_of(&self.metadata);
-        // An answer about a token was met by those alone who verify it in the same way: that is
-        // part of their key. What the token is without the answer is nothing to go by.
-        let told = matches!(
-            self.grant.kind(),
-            CredentialKind::Introspection | CredentialKind::UserInfo
-        );
-        if told
-            || granted
-                .verified
-                .is(&policy.verification, self.grant.kind(), keys)
-        {
-            return AwaitKeys::of_key(self.grant, self.metadata, granted);
-        }
-        AwaitKeys::begin(
-            self.grant,
-            self.metadata,
-            Arc::new(Received::from(&*granted)),
-        )
+        recalled(self.grant, self.metadata, granted)
     }
 
     /// Ends: there are too many flights.
     pub fn full(self) -> Step {
         self.grant.deny(Reason::TooManyFlights)
     }
+}
+
+/// Ends with what came of a credential before, or for others; it is verified again if it was
+/// verified in another way than this grant's.
+pub(super) fn recalled(
+    grant: Grant,
+    metadata: Arc<ProviderMetadata>,
+    granted: Arc<Granted>,
+) -> Step {
+    let policy = &grant.policy;
+    let keys = policy.provider.jwks_uri_of(&metadata);
+    // An answer about a token was met by those alone who verify it in the same way: that is part of
+    // their key. What the token is without the answer is nothing to go by.
+    let told = matches!(
+        grant.kind(),
+        CredentialKind::Introspection | CredentialKind::UserInfo
+    );
+    if told
+        || granted
+            .verified
+            .is(&policy.verification, grant.kind(), keys)
+    {
+        return AwaitKeys::of_key(grant, metadata, granted);
+    }
+    AwaitKeys::begin(grant, metadata, Arc::new(Received::from(&*granted)))
 }
 
 /// The endpoint by which a grant is told from others. One that asks about a token does so where it

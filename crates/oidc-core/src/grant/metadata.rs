@@ -6,9 +6,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::flight::{self, AwaitFlight};
+use super::verification::AwaitVerification;
 use super::{Grant, Step};
 use crate::provider::{DiscoveryError, ProviderMetadata};
-use crate::{Denial, FingerprintKey, Reason};
+use crate::{Credential, Denial, FingerprintKey, Reason};
 
 /// Waits for the provider's metadata.
 #[derive(Debug)]
@@ -31,6 +32,14 @@ impl AwaitMetadata {
 
     /// Goes on with the metadata.
     pub fn found(self, metadata: Arc<ProviderMetadata>, key: &FingerprintKey) -> Step {
+        if let Credential::Bearer(token) = &self.grant.credential {
+            let (token, policy) = (token.clone(), &self.grant.policy);
+            let key = policy
+                .cache_tokens
+                .then(|| policy.verification_key(&token, key));
+            let state = AwaitVerification::presenting(self.grant, metadata, token, key);
+            return Step::Verify(state);
+        }
         let endpoint = flight::asked_of(&self.grant, &metadata);
         let presented = self.grant.key(&self.grant.credential, endpoint, key);
         Step::Flight(AwaitFlight::presenting(self.grant, metadata, presented))

@@ -30,6 +30,7 @@ pub(crate) mod reply;
 mod request;
 pub(crate) mod response;
 mod revocation;
+mod verification;
 mod verified;
 
 use std::sync::{Arc, OnceLock};
@@ -51,6 +52,7 @@ pub use received::Received;
 pub use reply::{ProviderReply, Unavailable};
 pub use request::{Moment, ProviderRequest};
 pub use revocation::TokenTypeHint;
+pub use verification::AwaitVerification;
 
 use crate::client::{Chosen, ChosenBy, Client, choose};
 use crate::verify::{RefreshTokenHint, refresh_token_hint};
@@ -75,6 +77,8 @@ pub struct Grant {
 pub enum Step {
     /// The provider's metadata.
     Metadata(AwaitMetadata),
+    /// To know whether this token was verified before, or the time.
+    Verify(AwaitVerification),
     /// To know whether this credential is under way or has been traded already.
     Flight(AwaitFlight),
     /// The answer of one of the provider's endpoints.
@@ -203,19 +207,6 @@ impl Grant {
         let mut hash = key.begin();
         // By its address: an issuer is spelt with and without a slash.
         hash.part(policy.provider.discovery_url().as_str().as_bytes());
-        if let Credential::Bearer(token) = credential {
-            let sources = policy.key_sources.iter();
-            // Where nothing is kept, or for less long, nothing is served that was kept elsewhere.
-            let most = policy.cache_ttl_max.map_or(u64::MAX, |most| most.as_secs());
-            let salt = policy.cache_salt.as_ref().map_or("", Secret::expose);
-            hash.part(credential.kind().name().as_bytes())
-                .part(&[u8::from(policy.cache_tokens)])
-                .part(&most.to_be_bytes())
-                .part(salt.as_bytes())
-                .list(sources.map(|source| source.jwks_uri.as_str().as_bytes()))
-                .part(token.expose().as_bytes());
-            return hash.finish();
-        }
         hash.part(endpoint.as_str().as_bytes())
             .part(self.client_id().as_bytes())
             .part(credential.kind().name().as_bytes())
@@ -225,9 +216,11 @@ impl Grant {
                 .list(pairs.iter().map(|(_, value)| value.expose().as_bytes()));
         }
         match credential {
-            Credential::RefreshToken(token) | Credential::Bearer(token) => {
+            Credential::RefreshToken(token) => {
                 hash.part(token.expose().as_bytes());
             }
+            // It has no flight.
+            Credential::Bearer(token) => return policy.verification_key(token, key),
             Credential::Introspection(token)
             | Credential::UserInfo(token)
             | Credential::TokenExchange(token) => {

@@ -62,36 +62,31 @@ impl Claims {
     /// # Errors
     /// If a registered claim has a wrong type.
     pub(crate) fn of(members: Map<String, Value>) -> Result<Self, ClaimsError> {
-        for name in ["iss", "sub", "jti", "azp", "typ", "nonce", "at_hash", "sid"] {
-            if !matches!(members.get(name), None | Some(Value::String(_))) {
-                return Err(ClaimsError::WrongType(name));
+        let mut claims = Self {
+            members: Map::new(),
+            audience: Vec::new(),
+            expires_at: None,
+            not_before: None,
+            issued_at: None,
+        };
+        for (name, value) in &members {
+            let right = match name.as_str() {
+                "iss" | "sub" | "jti" | "azp" | "typ" | "nonce" | "at_hash" | "sid" => {
+                    value.is_string()
+                }
+                "exp" => date(value, &mut claims.expires_at),
+                "nbf" => date(value, &mut claims.not_before),
+                "iat" => date(value, &mut claims.issued_at),
+                "auth_time" => date(value, &mut None),
+                "aud" => audience(value, &mut claims.audience),
+                _ => true,
+            };
+            if !right {
+                return Err(ClaimsError::WrongType(registered(name)));
             }
         }
-        let date = |name: &'static str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::Number(number)) => numeric_date(number)
-                .map(Some)
-                .ok_or(ClaimsError::WrongType(name)),
-            Some(_) => Err(ClaimsError::WrongType(name)),
-        };
-        let audience = match members.get("aud") {
-            None => Vec::new(),
-            Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(|item| item.as_str().map(str::to_owned))
-                .collect::<Option<_>>()
-                .ok_or(ClaimsError::WrongType("aud"))?,
-            Some(_) => return Err(ClaimsError::WrongType("aud")),
-        };
-        date("auth_time")?;
-        Ok(Self {
-            expires_at: date("exp")?,
-            not_before: date("nbf")?,
-            issued_at: date("iat")?,
-            audience,
-            members,
-        })
+        claims.members = members;
+        Ok(claims)
     }
 
     /// `iss`.
@@ -158,6 +153,55 @@ impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.members.keys()).finish()
     }
+}
+
+/// The claims whose types are known (RFC 7519 §4.1, OIDC Core §2).
+const REGISTERED: [&str; 13] = [
+    "iss",
+    "sub",
+    "jti",
+    "azp",
+    "typ",
+    "nonce",
+    "at_hash",
+    "sid",
+    "exp",
+    "nbf",
+    "iat",
+    "auth_time",
+    "aud",
+];
+
+/// One of them, by a name that came.
+fn registered(name: &str) -> &'static str {
+    let found = REGISTERED.into_iter().find(|known| *known == name);
+    found.unwrap_or("of another name")
+}
+
+/// Reads a date; whether it is one.
+fn date(value: &Value, date: &mut Option<UnixTime>) -> bool {
+    *date = match value {
+        Value::Number(number) => numeric_date(number),
+        _ => None,
+    };
+    date.is_some()
+}
+
+/// Reads one audience or a list of them; whether it is either.
+fn audience(value: &Value, audience: &mut Vec<String>) -> bool {
+    match value {
+        Value::String(one) => audience.push(one.clone()),
+        Value::Array(items) => {
+            for item in items {
+                let Some(item) = item.as_str() else {
+                    return false;
+                };
+                audience.push(item.to_owned());
+            }
+        }
+        _ => return false,
+    }
+    true
 }
 
 /// RFC 7519 §2: seconds, perhaps with a fraction. Out of reach saturates.

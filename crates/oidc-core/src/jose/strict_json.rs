@@ -28,7 +28,9 @@ pub enum StrictJsonError {
 
 /// Reads one object and nothing after it.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    // At once, rather than text by text.
+    let text = std::str::from_utf8(bytes).map_err(|_| StrictJsonError::NotJson)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict(DEPTH_MAX)
         .deserialize(&mut deserializer)
         .map_err(|error| cause(&error))?;

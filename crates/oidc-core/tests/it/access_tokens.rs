@@ -89,7 +89,6 @@ fn the_provider_is_asked_as_a_client_and_the_token_stands_in_the_form_alone() {
     let policy = Arc::new(policy);
     let state = entering(&policy, presented("opaque"));
     assert_eq!(state.grant().kind(), CredentialKind::Introspection);
-    assert!(state.is_shared());
     let Step::Call(state) = state.lead(None, moment(at(0))) else {
         panic!("the provider is asked");
     };
@@ -442,17 +441,17 @@ fn a_provider_without_the_endpoint_is_told_so() {
 #[test]
 fn a_remembered_token_ends_with_its_key_and_with_itself() {
     let policy = Arc::new(taking("bearer"));
-    let state = entering(&policy, presented(&good_token()));
-    assert!(!state.is_shared());
-    let (key, plan) = (state.key(), state.memory(&fingerprints()));
-    let step = keys_of(state.clone().alone(at(0))).found(&keys(), at(0));
+    let state = verifying(&policy, presented(&good_token()));
+    let key = state.key().expect("it is remembered");
+    let plan = state.memory(&fingerprints()).expect("it is remembered");
+    let step = keys_of(state.clone().verify(at(0))).found(&keys(), at(0));
     let ended = end_of(step);
     let mut table: FlightTable<()> = FlightTable::new(10);
     let remembered = plan.remember(&ended, at(0)).flight.expect("remembered");
     table.keep(key, remembered, at(0));
     let granted = table.served(&key, at(59)).expect("served");
     // While the key is there, nothing is verified again.
-    let waiting = keys_of(state.clone().landed(Ok(Arc::clone(&granted))));
+    let waiting = keys_of(state.clone().remembered(Arc::clone(&granted)));
     assert!(waiting.serves_known());
     assert_eq!(waiting.wanted(), [""; 0]);
     let again = end_of(waiting.found(&keys(), at(59)))
@@ -460,7 +459,7 @@ fn a_remembered_token_ends_with_its_key_and_with_itself() {
         .expect("served");
     assert!(Arc::ptr_eq(&again, &granted));
     // Withdrawn, it is a token of an unknown key like any other, and newer keys are asked for.
-    let waiting = keys_of(state.landed(Ok(granted)));
+    let waiting = keys_of(state.remembered(granted));
     let waiting = keys_of(waiting.found(&a_strangers_keys(), at(59)));
     let waiting = keys_of(waiting.found(&a_strangers_keys(), at(59)));
     assert!(waiting.wants_newer());
@@ -481,11 +480,11 @@ fn a_remembered_token_ends_with_its_key_and_with_itself() {
 fn without_a_cache_each_presentation_is_verified() {
     let mut policy = taking("bearer");
     policy.cache_tokens = false;
-    let state = entering(&Arc::new(policy), presented(&good_token()));
-    let plan = state.memory(&fingerprints());
-    let ended = end_of(keys_of(state.alone(at(0))).found(&keys(), at(0)));
+    let state = verifying(&Arc::new(policy), presented(&good_token()));
+    assert!(state.key().is_none());
+    assert!(state.memory(&fingerprints()).is_none());
+    let ended = end_of(keys_of(state.verify(at(0))).found(&keys(), at(0)));
     assert!(ended.result.is_ok());
-    assert!(plan.remember(&ended, at(0)).flight.is_none());
 }
 
 #[test]
@@ -493,7 +492,7 @@ fn nothing_is_served_that_was_kept_for_longer_elsewhere() {
     let key_of = |change: fn(&mut GrantPolicy)| {
         let mut policy = taking("bearer");
         change(&mut policy);
-        entering(&Arc::new(policy), presented(&good_token())).key()
+        verifying(&Arc::new(policy), presented(&good_token())).key()
     };
     let usual = key_of(|_| ());
     assert_eq!(usual, key_of(|_| ()));
@@ -510,8 +509,8 @@ fn nothing_is_served_that_was_kept_for_longer_elsewhere() {
 fn no_key_is_skipped_for_a_bearer_token() {
     let mut policy = taking("bearer");
     policy.verification.ignore_signature = vec![CredentialKind::Bearer];
-    let state = entering(&Arc::new(policy), presented(&good_token()));
-    let state = keys_of(keys_of(state.alone(at(0))).found(&a_strangers_keys(), at(0)));
+    let state = verifying(&Arc::new(policy), presented(&good_token()));
+    let state = keys_of(keys_of(state.verify(at(0))).found(&a_strangers_keys(), at(0)));
     assert_eq!(
         code(state.found(&a_strangers_keys(), at(0))),
         "token.key_unknown"
@@ -539,13 +538,13 @@ fn several(jwks_uri: &str) -> Arc<GrantPolicy> {
 fn an_issuers_own_keys_verify_its_tokens_and_nobody_elses() {
     let policy = several("https://other.test/keys");
     let asked = |token: &str| {
-        let state = keys_of(entering(&policy, presented(token)).alone(at(0)));
+        let state = keys_of(verifying(&policy, presented(token)).verify(at(0)));
         state.jwks_uri().as_str().to_owned()
     };
     assert_eq!(asked(&foreign_token()), "https://other.test/keys");
     assert_eq!(asked(&good_token()), "https://idp.test/certs");
     // The provider's keys are not even tried on the other's token.
-    let state = keys_of(entering(&policy, presented(&foreign_token())).alone(at(0)));
+    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
     let state = keys_of(state.found(&a_strangers_keys(), at(0)));
     assert!(state.wants_newer());
     assert_eq!(state.jwks_uri().as_str(), "https://other.test/keys");
@@ -558,7 +557,7 @@ fn an_issuers_own_keys_verify_its_tokens_and_nobody_elses() {
 #[test]
 fn keys_of_nobody_in_particular_are_tried_after_the_providers() {
     let policy = several("https://keys.test/all");
-    let state = keys_of(entering(&policy, presented(&foreign_token())).alone(at(0)));
+    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
     assert_eq!(state.jwks_uri().as_str(), "https://idp.test/certs");
     assert_eq!(
         state.wanted(),
@@ -569,7 +568,7 @@ fn keys_of_nobody_in_particular_are_tried_after_the_providers() {
     assert_eq!(state.jwks_uri().as_str(), "https://keys.test/all");
     assert!(end_of(state.found(&keys(), at(0))).result.is_ok());
     // A set that cannot be had is no reason to call the token bad.
-    let state = keys_of(entering(&policy, presented(&foreign_token())).alone(at(0)));
+    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
     let mut step = state.unavailable(Reason::KeysUnavailable, None);
     for _ in 0..6 {
         step = match step {
@@ -583,14 +582,14 @@ fn keys_of_nobody_in_particular_are_tried_after_the_providers() {
 #[test]
 fn an_empty_set_is_no_verdict() {
     let policy = Arc::new(taking("bearer"));
-    let state = keys_of(entering(&policy, presented(&good_token())).alone(at(0)));
+    let state = keys_of(verifying(&policy, presented(&good_token())).verify(at(0)));
     let denial = denied(state.found(&KeySet::default(), at(0)));
     assert_eq!(denial.reason().status().as_u16(), 503);
 }
 
 /// The result of a token that was verified.
 fn verified(policy: &Arc<GrantPolicy>, token: &str) -> Arc<Granted> {
-    granted(keys_of(entering(policy, presented(token)).alone(at(0))).found(&keys(), at(0)))
+    granted(keys_of(verifying(policy, presented(token)).verify(at(0))).found(&keys(), at(0)))
 }
 
 #[test]

@@ -12,7 +12,7 @@ use oidc_core::jose::{Algorithm, KeySet, KeySetLimits};
 use oidc_core::{Credential, Secret};
 use serde_json::{Value, json};
 
-use crate::support::{ISSUER, at, end_of, flight, policy};
+use crate::support::{ISSUER, at, end_of, policy, verifying};
 
 static ISSUERS: LazyLock<SigningKey> =
     LazyLock::new(|| SigningKey::generate(Algorithm::Rs256).expect("a key"));
@@ -74,7 +74,7 @@ fn verdict(policy: &Arc<GrantPolicy>, token: &str) -> Option<&'static str> {
     let credential = Credential::Bearer(Secret::new(token));
     let step = match oidc_core::grant::Grant::start(Arc::clone(policy), credential.clone(), None) {
         Step::Done(ended) => Step::Done(ended),
-        _ => flight(policy, credential).alone(at(1)),
+        _ => verifying(policy, credential).verify(at(1)),
     };
     let mut step = step;
     for _ in 0..3 {

@@ -60,6 +60,7 @@ fn take(step: Step, outcome: &Outcome, seen: &mut Seen) -> Step {
             2 => state.malformed(DiscoveryError::Malformed),
             _ => state.unavailable(Reason::ProviderTimeout, None),
         },
+        Step::Verify(state) => state.verify(at(0)),
         Step::Flight(state) => match outcome.flight {
             0 | 1 => {
                 seen.plan = Some(state.memory(&fingerprints()));

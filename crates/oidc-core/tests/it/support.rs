@@ -9,8 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_core::client::assertion::SigningKey;
 use oidc_core::client::{Client, ClientAuthentication};
 use oidc_core::grant::{
-    AwaitFlight, AwaitKeys, AwaitReply, Ended, Grant, GrantPolicy, Granted, Moment, ProviderReply,
-    Step,
+    AwaitFlight, AwaitKeys, AwaitReply, AwaitVerification, Ended, Grant, GrantPolicy, Granted,
+    Moment, ProviderReply, Step,
 };
 use oidc_core::jose::{Algorithm, KeySet, KeySetLimits};
 use oidc_core::provider::{Provider, ProviderMetadata};
@@ -159,6 +159,18 @@ pub(crate) fn flight(policy: &Arc<GrantPolicy>, credential: Credential) -> Await
     };
     let Step::Flight(state) = state.found(metadata(), &fingerprints()) else {
         panic!("metadata lead to a flight");
+    };
+    state
+}
+
+/// The state before a token is verified by the issuer's keys.
+#[track_caller]
+pub(crate) fn verifying(policy: &Arc<GrantPolicy>, credential: Credential) -> AwaitVerification {
+    let Step::Metadata(state) = Grant::start(Arc::clone(policy), credential, None) else {
+        panic!("a grant begins with the provider's metadata");
+    };
+    let Step::Verify(state) = state.found(metadata(), &fingerprints()) else {
+        panic!("the keys decide");
     };
     state
 }
