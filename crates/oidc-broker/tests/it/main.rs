@@ -10,5 +10,6 @@ mod model;
 mod revocation;
 mod rotation;
 mod secrets;
+mod standing;
 mod support;
 mod wire;
