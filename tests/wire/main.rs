@@ -21,6 +21,7 @@ mod managed;
 mod patience;
 mod pipelining;
 mod providers;
+mod recall;
 mod reload;
 mod reuse;
 mod smuggling;
