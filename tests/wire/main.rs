@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod answers;
 mod chunks;
 mod credentials;
 mod crowd;
@@ -29,6 +30,7 @@ mod streaming;
 mod targets;
 mod tls;
 mod trailers;
+mod unasked;
 mod upgrades;
 mod upstream_tls;
 mod versions;
