@@ -44,33 +44,47 @@ async fn interim_answers_have_an_end() {
 }
 
 /// An upstream that answers the first request of its first connection with something, and goes on to
-/// send something else once that has arrived; every other request it answers as it should.
-async fn talkative(first: &'static str, more: &'static str) -> (RawUpstream, Arc<Notify>) {
-    let said = Arc::new(Notify::new());
-    let upstream = RawUpstream::start({
-        let said = Arc::clone(&said);
-        move |number, mut peer| {
-            let said = Arc::clone(&said);
+/// send something else once that is wanted; every other request it answers as it should.
+struct Talkative {
+    upstream: RawUpstream,
+    wanted: Arc<Notify>,
+    said: Arc<Notify>,
+}
+
+impl Talkative {
+    async fn start(first: &'static str, more: &'static str) -> Self {
+        let (wanted, said) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let both = (Arc::clone(&wanted), Arc::clone(&said));
+        let upstream = RawUpstream::start(move |number, mut peer| {
+            let (wanted, said) = both.clone();
             async move {
                 if number == 0 && peer.head().await.is_some() {
                     peer.send(first).await;
-                    said.notified().await;
+                    wanted.notified().await;
                     peer.send(more).await;
                     said.notify_one();
                 }
                 while let Some(head) = peer.head().await {
-                    let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let target = head.split(' ').nth(1).unwrap_or_default();
                     let length = target.len();
-                    peer.send(format!(
-                        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{target}"
-                    ))
-                    .await;
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{target}");
+                    peer.send(answer).await;
                 }
             }
+        })
+        .await;
+        Self {
+            upstream,
+            wanted,
+            said,
         }
-    })
-    .await;
-    (upstream, said)
+    }
+
+    async fn go_on(&self) {
+        self.wanted.notify_one();
+        self.said.notified().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,8 +116,8 @@ async fn an_answer_without_a_request_reaches_no_other_client() {
         ),
         ("POST", OK, FORGED),
     ] {
-        let (upstream, said) = talkative(first, more).await;
-        let site = Site::before(upstream.address()).await;
+        let talkative = Talkative::start(first, more).await;
+        let site = Site::before(talkative.upstream.address()).await;
         let mut attacker = site.raw().await;
         attacker
             .send(format!(
@@ -111,8 +125,7 @@ async fn an_answer_without_a_request_reaches_no_other_client() {
             ))
             .await;
         attacker.head().await;
-        said.notify_one();
-        said.notified().await;
+        talkative.go_on().await;
         for number in 0..4 {
             let mut victim = site.raw().await;
             let method = if number % 2 == 0 { "GET" } else { "POST" };
@@ -128,7 +141,7 @@ async fn an_answer_without_a_request_reaches_no_other_client() {
                 "{request} {first:?} {more:?}"
             );
         }
-        let sent = upstream.heads();
+        let sent = talkative.upstream.heads();
         assert_eq!(sent.len(), 5, "each was sent once: {sent:?}");
     }
 }
