@@ -34,3 +34,4 @@ mod unasked;
 mod upgrades;
 mod upstream_tls;
 mod versions;
+mod written_once;
