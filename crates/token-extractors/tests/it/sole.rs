@@ -1,8 +1,8 @@
 //! The one line that a credential can stand in: whatever it is said to be, a request is looked
 //! through with the same outcome as one that has this line and nothing else.
 
-use http::Request;
 use http::request::Parts;
+use http::{HeaderMap, Request};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -283,15 +283,13 @@ fn query() -> impl Strategy<Value = String> {
 type Outcome<'e> = Result<Extraction<'e>, Malformed>;
 
 /// What a request is like that the outcome belongs to, once it is carried out.
-fn after(outcome: &Outcome<'_>, head: &Parts) -> Option<(Vec<(String, Vec<u8>)>, String)> {
+fn after(outcome: &Outcome<'_>, head: &Parts) -> Option<(HeaderMap, String)> {
     let edits = &outcome.as_ref().ok()?.edits;
     let mut headers = head.headers.clone();
     edits.apply_to_headers(&mut headers);
-    let lines = headers.iter();
-    let lines = lines.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
     let query = head.uri.query().unwrap_or_default();
     let query = edits.query(query).unwrap_or_else(|| query.to_owned());
-    Some((lines.collect(), query))
+    Some((headers, query))
 }
 
 proptest! {
