@@ -95,7 +95,12 @@ async fn what_keys_verified_stands_until_they_would_be_looked_at_again() {
     a_moment().await;
     assert_eq!(server.fetches(), 2);
     let newer = cache.cached(&uri(0)).expect("keys");
-    assert!(cache.standing(&uri(0), &newer).expect("at hand").holds(now()));
+    assert!(
+        cache
+            .standing(&uri(0), &newer)
+            .expect("at hand")
+            .holds(now())
+    );
 }
 
 #[tokio::test(start_paused = true)]

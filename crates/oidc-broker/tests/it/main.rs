@@ -11,5 +11,6 @@ mod revocation;
 mod rotation;
 mod secrets;
 mod standing;
+mod standing_model;
 mod support;
 mod wire;
