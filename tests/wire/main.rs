@@ -4,6 +4,7 @@
 mod support;
 
 mod admin;
+mod answers;
 mod chunks;
 mod credentials;
 mod crowd;
@@ -21,6 +22,7 @@ mod managed;
 mod patience;
 mod pipelining;
 mod providers;
+mod recall;
 mod reload;
 mod reuse;
 mod smuggling;
@@ -28,6 +30,8 @@ mod streaming;
 mod targets;
 mod tls;
 mod trailers;
+mod unasked;
 mod upgrades;
 mod upstream_tls;
 mod versions;
+mod written_once;

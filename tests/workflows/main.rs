@@ -12,6 +12,7 @@ mod mtls;
 mod outage;
 mod password;
 mod possession;
+mod recall;
 mod refresh_token;
 mod refusals;
 mod rotation;

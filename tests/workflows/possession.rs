@@ -88,6 +88,28 @@ on_both!(
 );
 
 on_both!(
+    a_certificate_is_asked_for_each_time_however_often_it_was_shown,
+    certificate_bound("optional"),
+    |world: World| async move {
+        let identity = Authority::shared().client("CN=client");
+        let stranger = Authority::shared().client("CN=stranger");
+        let token = bound_to(&world, &identity).await;
+        for _ in 0..5 {
+            let request = client(&world, Some(&identity)).get("/").bearer(&token);
+            request.send().await.expect(200);
+        }
+        for _ in 0..3 {
+            let request = client(&world, Some(&stranger)).get("/").bearer(&token);
+            let answer = request.send().await;
+            answer.refused(401, "mtls.certificate_mismatch");
+            let request = client(&world, None).get("/").bearer(&token);
+            let answer = request.send().await;
+            answer.refused(401, "mtls.certificate_missing");
+        }
+    }
+);
+
+on_both!(
     only_bound_tokens_need_their_certificate_where_it_is_optional,
     certificate_bound("optional"),
     |world: World| async move {
@@ -250,6 +272,30 @@ on_both!(
         presented(&world, &token, &proof("last").sign())
             .await
             .expect(200);
+    }
+);
+
+on_both!(
+    a_proof_is_asked_for_each_time_however_often_one_was_shown,
+    dpop("optional"),
+    |world: World| async move {
+        let key = DpopKey::new();
+        let token = bound_to_key(&world, &key).await;
+        let proof = |id: &str| {
+            let proof = key.proof("GET", &url(&world)).access_token(&token);
+            proof.id(id).sign()
+        };
+        for number in 0..5 {
+            let answer = presented(&world, &token, &proof(&number.to_string())).await;
+            answer.expect(200);
+        }
+        for _ in 0..3 {
+            let answer = presented(&world, &token, &proof("4")).await;
+            answer.refused(401, "dpop.replayed");
+            let request = world.client().get("/?q=1");
+            let request = request.header("Authorization", &format!("DPoP {token}"));
+            request.send().await.refused(401, "dpop.proof_missing");
+        }
     }
 );
 

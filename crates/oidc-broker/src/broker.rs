@@ -496,21 +496,14 @@ impl Shared {
         let now = (self.clock)();
         let served = state.key().and_then(|key| self.memory.served(&key, now));
         if let Some((granted, stands)) = served {
-            *standing = self.standing_of(state.grant(), state.metadata(), stands);
-            let step = state.remembered(granted);
-            let by_keys = match &step {
-                Step::Keys(keys) => {
-                    let uri = keys.jwks_uri();
-                    let keys = self.jwks.cached(uri);
-                    keys.map(|keys| self.jwks.standing(uri, &keys))
-                }
-                _ => Some(Some(Standing::until(UnixTime::MAX))),
-            };
-            *standing = standing
-                .take()
-                .zip(by_keys.flatten())
-                .map(|(standing, keys)| standing.resting_on(keys));
-            return self.finish_grant(step, deadline).await;
+            let stands = self.standing_of(state.grant(), state.metadata(), stands);
+            let ended = self.finish_grant(state.remembered(granted), deadline).await;
+            let verified = ended.result.as_ref().ok();
+            let by_key = verified.and_then(|granted| self.standing_of_key(granted));
+            *standing = stands
+                .zip(by_key)
+                .map(|(standing, by_key)| standing.resting_on(by_key));
+            return ended;
         }
         let plan = state.key().zip(state.memory(&self.fingerprints));
         let ended = self.finish_grant(state.verify(now), deadline).await;
@@ -531,6 +524,18 @@ impl Shared {
         let url = grant.policy().provider.discovery_url();
         let metadata = self.metadata.standing(url, metadata)?;
         Some(stands?.resting_on(metadata))
+    }
+
+    /// For how long the signature of an access token counts: while the set that its key was found
+    /// in is the one at hand.
+    fn standing_of_key(&self, granted: &Granted) -> Option<Standing> {
+        let Some((key, uri)) = granted.access_token_key().zip(granted.key_set()) else {
+            return Some(Standing::until(UnixTime::MAX));
+        };
+        let keys = self.jwks.cached(uri)?;
+        let standing = self.jwks.standing(uri, &keys)?;
+        // Another set may have come since the token was verified.
+        keys.holds(key.id()).then_some(standing)
     }
 
     fn enter(
@@ -569,12 +574,15 @@ impl Shared {
             (Entered::Lead { .. }, None) => Flight::On(state.full()),
             (Entered::Join(handle), _) => Flight::Shared(state, handle),
             (Entered::Serve { granted, .. }, _) => {
+                let mut stands = self.standing_of(state.grant(), state.metadata(), stands);
                 if state.presented_key() != state.key() {
                     self.memory.followed(state.presented_key(), state.key());
-                } else {
-                    *standing = self.standing_of(state.grant(), state.metadata(), stands);
+                    stands = None;
                 }
-                Flight::On(state.landed(Ok(granted)))
+                let step = state.landed(Ok(granted));
+                // What is verified again, in another way, is so each time.
+                *standing = stands.filter(|_| matches!(step, Step::Done(_)));
+                Flight::On(step)
             }
             (Entered::Refuse(denial), _) => Flight::On(state.landed(Err(denial))),
             (Entered::Refresh(successor), _) => Flight::On(state.follow(successor)),

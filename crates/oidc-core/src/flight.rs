@@ -131,11 +131,13 @@ impl<H: Clone> FlightTable<H> {
         }
     }
 
-    /// Until when a remembered result is served; `None` if it is not.
+    /// Until when a remembered result is served, or waits to be verified: those who are led here
+    /// get something else from then on. `None` if it is neither.
     #[must_use]
     pub fn served_until(&self, key: &Fingerprint) -> Option<UnixTime> {
         match self.remembered(key)? {
             Remembered::Granted { serve_until, .. } => Some(*serve_until),
+            Remembered::Undelivered { verify_until, .. } => Some(*verify_until),
             _ => None,
         }
     }

@@ -3,4 +3,5 @@
 mod coalescing;
 mod outage;
 mod rotation;
+mod standing;
 mod support;

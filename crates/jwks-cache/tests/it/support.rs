@@ -104,9 +104,19 @@ pub(crate) fn cache_with(server: &Arc<Server>, policy: Policy) -> Arc<JwksCache>
     Arc::new(JwksCache::new(policy, fetcher, clock()))
 }
 
+/// The clock of the runtime, which tests pause.
 fn clock() -> Clock {
-    let began = Instant::now();
-    Arc::new(move || UnixTime::from_secs(1_800_000_000).plus(began.elapsed()))
+    Arc::new(now)
+}
+
+/// What it tells: the same for all caches of one process.
+pub(crate) fn now() -> UnixTime {
+    static BEGAN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    // A test whose clock was paused before another began this one: no moment of it comes before.
+    const EARLIER: Duration = Duration::from_secs(3600);
+    let began = *BEGAN;
+    let now = Instant::now().into_std() + EARLIER;
+    UnixTime::from_secs(1_800_000_000).plus(now.saturating_duration_since(began))
 }
 
 pub(crate) fn uri(place: usize) -> Url {

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oidc_broker::Broker;
 use oidc_core::grant::{GrantPolicy, Granted};
 use oidc_core::{Credential, CredentialKind, Denial, Secret};
@@ -58,13 +56,6 @@ async fn present_bearer(
 ) -> Result<Arc<Granted>, Denial> {
     let credential = Credential::Bearer(Secret::new(token));
     broker.grant(policy, credential, None).await
-}
-
-/// The same token, as if signed by this key.
-fn forged(token: &str, kid: &str) -> String {
-    let (_, rest) = token.split_once('.').expect("three parts");
-    let header = json!({"alg": "EdDSA", "kid": kid}).to_string();
-    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,5 +10,7 @@ mod model;
 mod revocation;
 mod rotation;
 mod secrets;
+mod standing;
+mod standing_model;
 mod support;
 mod wire;

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub(crate) const ISSUER: &str = "https://idp.test/realms/kong";
+pub(crate) const OTHERS: &str = "https://idp.test/others";
 
 static KEYS: LazyLock<[SigningKey; 2]> =
     LazyLock::new(|| [(); 2].map(|()| SigningKey::generate(Algorithm::EdDsa).expect("a key")));
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) key: usize,
     /// Whether the published key has the other's name.
     pub(crate) renamed: bool,
+    /// Which key is published beside the provider, at [`OTHERS`].
+    pub(crate) others: usize,
     pub(crate) life: u64,
     pub(crate) subject: &'static str,
 }
@@ -85,6 +88,7 @@ impl Idp {
                 discovery_down: false,
                 key: 0,
                 renamed: false,
+                others: 1,
                 life: 60,
                 subject: "john",
             }),
@@ -166,13 +170,18 @@ impl Idp {
                 }),
             ));
         }
-        if path == "/certs" {
-            self.count("jwks");
+        if path == "/certs" || path == "/others" {
+            self.count(if path == "/certs" { "jwks" } else { "others" });
             let settings = self.settings.lock().expect("unpoisoned");
             if settings.keys_down {
                 return Err(TransportError::Unreachable);
             }
-            let mut key = KEYS[settings.key]
+            let published = if path == "/certs" {
+                settings.key
+            } else {
+                settings.others
+            };
+            let mut key = KEYS[published]
                 .public_jwk(Algorithm::EdDsa)
                 .expect("public");
             if settings.renamed {
@@ -280,6 +289,13 @@ pub(crate) async fn present(broker: &Broker, token: &str) -> Result<Arc<Granted>
 pub(crate) fn newest(result: &Result<Arc<Granted>, Denial>) -> &str {
     let granted = result.as_ref().expect("granted");
     granted.refresh_token().expect("issued").expose()
+}
+
+/// The same token, as if signed by this key.
+pub(crate) fn forged(token: &str, kid: &str) -> String {
+    let (_, rest) = token.split_once('.').expect("three parts");
+    let header = json!({"alg": "EdDSA", "kid": kid}).to_string();
+    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// Why a result is a refusal.

@@ -88,7 +88,9 @@ impl Granted {
         self.id_token.as_ref()?.1.key()
     }
 
-    pub(super) fn key_set(&self) -> Option<&Url> {
+    /// Where the key set is that these keys were found in.
+    #[must_use]
+    pub fn key_set(&self) -> Option<&Url> {
         self.key_set.as_deref()
     }
 

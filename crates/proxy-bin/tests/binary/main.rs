@@ -3,5 +3,6 @@
 mod commands;
 mod explain;
 mod process;
+mod recall;
 mod secrets;
 mod serve;

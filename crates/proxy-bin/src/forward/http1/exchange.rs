@@ -31,7 +31,13 @@ pub(in crate::forward) struct Exchange {
     keep_alive: bool,
     /// Since when the other side has been silent; set when there is reason to wait.
     silent: Option<Instant>,
+    /// How many interim answers have come.
+    interim: usize,
 }
+
+/// The most interim answers before the last. An upstream that sends them for ever leaves no time to
+/// look at the clock.
+const MOST_INTERIM: usize = 100;
 
 /// The head of an answer, and what becomes of the connection.
 #[derive(Debug)]
@@ -86,6 +92,7 @@ impl Exchange {
             framing: Framing::Length(0),
             keep_alive: false,
             silent: None,
+            interim: 0,
         };
         let head = poll_fn(|context| exchange.poll_head(&parts.method, patience, context)).await;
         match head {
@@ -119,6 +126,10 @@ impl Exchange {
                         if head.response.status().is_informational()
                             && head.response.status() != StatusCode::SWITCHING_PROTOCOLS =>
                     {
+                        self.interim += 1;
+                        if self.interim > MOST_INTERIM {
+                            return Poll::Ready(Err(ForwardError::Malformed));
+                        }
                         continue;
                     }
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
