@@ -1,0 +1,218 @@
+//! What grows: how far, with which configuration and requests, and what is known of its cost.
+
+use std::fmt::Write as _;
+
+use clap::ValueEnum;
+
+/// Something that grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Dimension {
+    /// Routes without a plugin.
+    Routes,
+    /// Routes under one plugin.
+    ProtectedRoutes,
+    /// Bearer tokens that are remembered.
+    Tokens,
+    /// Issuers, each with a service, a route and a plugin of its own.
+    Issuers,
+    /// Keys of one issuer, with tokens that are remembered.
+    Keys,
+    /// Keys of one issuer, with tokens that are verified each time.
+    KeysVerified,
+    /// Open connections.
+    Connections,
+}
+
+/// What requests of a size are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) routes: u32,
+    pub(crate) tokens: u32,
+    pub(crate) issuers: u32,
+    pub(crate) keys: u32,
+    pub(crate) connections: u32,
+}
+
+/// Connections where it is not they that grow.
+const CONNECTIONS: u32 = 32;
+
+/// Tokens where it is issuers or keys that grow: every size has as many.
+const TOKENS: u32 = 1_000;
+
+impl Dimension {
+    /// All, in the order of the report.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Routes,
+        Self::ProtectedRoutes,
+        Self::Tokens,
+        Self::Issuers,
+        Self::Keys,
+        Self::KeysVerified,
+        Self::Connections,
+    ];
+
+    /// As files and options name it.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::Routes => "routes",
+            Self::ProtectedRoutes => "protected-routes",
+            Self::Tokens => "tokens",
+            Self::Issuers => "issuers",
+            Self::Keys => "keys",
+            Self::KeysVerified => "keys-verified",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// As people read it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Routes => "routes without a plugin",
+            Self::ProtectedRoutes => "routes under one plugin",
+            Self::Tokens => "cached tokens",
+            Self::Issuers => "issuers",
+            Self::Keys => "keys of an issuer, tokens remembered",
+            Self::KeysVerified => "keys of an issuer, tokens verified each time",
+            Self::Connections => "open connections",
+        }
+    }
+
+    /// One of it.
+    pub(crate) const fn one(self) -> &'static str {
+        match self {
+            Self::Routes | Self::ProtectedRoutes => "route",
+            Self::Tokens => "cached token",
+            Self::Issuers => "issuer",
+            Self::Keys | Self::KeysVerified => "key",
+            Self::Connections => "connection",
+        }
+    }
+
+    /// Some of it.
+    pub(crate) const fn plural(self) -> &'static str {
+        match self {
+            Self::Routes | Self::ProtectedRoutes => "routes",
+            Self::Tokens => "cached tokens",
+            Self::Issuers => "issuers",
+            Self::Keys | Self::KeysVerified => "keys",
+            Self::Connections => "connections",
+        }
+    }
+
+    /// Why the cost is what it is.
+    pub(crate) const fn why(self) -> &'static str {
+        ""
+    }
+
+    /// How many of it are measured, the fewest first.
+    pub(crate) fn sizes(self, quick: bool) -> Vec<u32> {
+        let (all, quick_max): (&[u32], u32) = match self {
+            Self::Routes | Self::ProtectedRoutes => (&[1, 10, 100, 1_000, 10_000], 1_000),
+            Self::Tokens => (&[1, 100, 10_000, 100_000, 1_000_000], 10_000),
+            Self::Issuers => (&[1, 10, 100, 1_000], 100),
+            Self::Keys | Self::KeysVerified => (&[1, 10, 100], 100),
+            Self::Connections => (&[1, 10, 100, 1_000, 10_000], 1_000),
+        };
+        let most = if quick { quick_max } else { u32::MAX };
+        all.iter().copied().filter(|size| *size <= most).collect()
+    }
+
+    /// What requests are made of where there are so many of it.
+    pub(crate) const fn shape(self, size: u32) -> Shape {
+        let mut shape = Shape {
+            routes: 1,
+            tokens: 1,
+            issuers: 1,
+            keys: 1,
+            connections: CONNECTIONS,
+        };
+        match self {
+            Self::Routes => {
+                shape.routes = size;
+                shape.tokens = 0;
+            }
+            Self::ProtectedRoutes => shape.routes = size,
+            Self::Tokens => shape.tokens = size,
+            Self::Issuers => {
+                shape.routes = size;
+                shape.issuers = size;
+                shape.tokens = TOKENS;
+            }
+            Self::Keys | Self::KeysVerified => {
+                shape.keys = size;
+                shape.tokens = TOKENS;
+            }
+            Self::Connections => shape.connections = size,
+        }
+        shape
+    }
+
+    /// Whether requests need a token.
+    pub(crate) const fn is_protected(self) -> bool {
+        !matches!(self, Self::Routes)
+    }
+
+    /// The services of a configuration; `issuer` gives the URL of each issuer.
+    pub(crate) fn services(
+        self,
+        size: u32,
+        upstream: &str,
+        issuer: impl Fn(u32) -> String,
+    ) -> String {
+        let shape = self.shape(size);
+        let each = shape.routes / shape.issuers;
+        let mut text = "services:\n".to_owned();
+        for number in 0..shape.issuers {
+            let _ = write!(
+                text,
+                "  - name: s{number}\n    url: http://{upstream}\n    routes:\n"
+            );
+            for route in number * each..(number + 1) * each {
+                let _ = writeln!(text, "      - {{name: r{route:05}, paths: [/r{route:05}]}}");
+            }
+            if self.is_protected() {
+                let _ = write!(
+                    text,
+                    "    plugins:\n      - name: openid-connect\n        config:\n          \
+                     issuer: {}\n          client_id: [service]\n          \
+                     client_secret: [bench]\n          auth_methods: [bearer]\n{}",
+                    issuer(number),
+                    match self {
+                        Self::KeysVerified => "          cache_tokens: false\n",
+                        _ => "",
+                    }
+                );
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dimension;
+
+    #[test]
+    fn sizes_grow_from_one() {
+        for dimension in Dimension::ALL {
+            for quick in [false, true] {
+                let sizes = dimension.sizes(quick);
+                assert_eq!(sizes[0], 1, "{dimension:?}");
+                assert!(sizes.len() > 2 && sizes.is_sorted(), "{dimension:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_issuer_has_a_service_with_a_plugin_and_a_route() {
+        let text =
+            Dimension::Issuers.services(3, "127.0.0.1:9", |number| format!("http://i{number}"));
+        for (part, count) in [("- name: s", 3), ("- {name: r", 3), ("issuer: http://i", 3)] {
+            assert_eq!(text.matches(part).count(), count, "{text}");
+        }
+        let text = Dimension::Routes.services(3, "127.0.0.1:9", |_| String::new());
+        for (part, count) in [("- name: s", 1), ("- {name: r", 3), ("plugins", 0)] {
+            assert_eq!(text.matches(part).count(), count, "{text}");
+        }
+    }
+}
