@@ -11,9 +11,11 @@ pub(crate) enum Dimension {
     Routes,
     /// Routes under one plugin.
     ProtectedRoutes,
+    /// Services without a plugin, each with a route.
+    Services,
     /// Bearer tokens that are remembered.
     Tokens,
-    /// Issuers, each with a service, a route and a plugin of its own.
+    /// Issuers, each with a route and a plugin of its own.
     Issuers,
     /// Keys of one issuer, with tokens that are remembered.
     Keys,
@@ -26,6 +28,7 @@ pub(crate) enum Dimension {
 /// What requests of a size are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
+    pub(crate) services: u32,
     pub(crate) routes: u32,
     pub(crate) tokens: u32,
     pub(crate) issuers: u32,
@@ -44,6 +47,7 @@ impl Dimension {
     pub(crate) const ALL: &[Self] = &[
         Self::Routes,
         Self::ProtectedRoutes,
+        Self::Services,
         Self::Tokens,
         Self::Issuers,
         Self::Keys,
@@ -56,6 +60,7 @@ impl Dimension {
         match self {
             Self::Routes => "routes",
             Self::ProtectedRoutes => "protected-routes",
+            Self::Services => "services",
             Self::Tokens => "tokens",
             Self::Issuers => "issuers",
             Self::Keys => "keys",
@@ -69,6 +74,7 @@ impl Dimension {
         match self {
             Self::Routes => "routes without a plugin",
             Self::ProtectedRoutes => "routes under one plugin",
+            Self::Services => "services without a plugin",
             Self::Tokens => "cached tokens",
             Self::Issuers => "issuers",
             Self::Keys => "keys of an issuer, tokens remembered",
@@ -81,6 +87,7 @@ impl Dimension {
     pub(crate) const fn one(self) -> &'static str {
         match self {
             Self::Routes | Self::ProtectedRoutes => "route",
+            Self::Services => "service",
             Self::Tokens => "cached token",
             Self::Issuers => "issuer",
             Self::Keys | Self::KeysVerified => "key",
@@ -92,6 +99,7 @@ impl Dimension {
     pub(crate) const fn plural(self) -> &'static str {
         match self {
             Self::Routes | Self::ProtectedRoutes => "routes",
+            Self::Services => "services",
             Self::Tokens => "cached tokens",
             Self::Issuers => "issuers",
             Self::Keys | Self::KeysVerified => "keys",
@@ -109,7 +117,7 @@ impl Dimension {
         let (all, quick_max): (&[u32], u32) = match self {
             Self::Routes | Self::ProtectedRoutes => (&[1, 10, 100, 1_000, 10_000], 1_000),
             Self::Tokens => (&[1, 100, 10_000, 100_000, 1_000_000], 10_000),
-            Self::Issuers => (&[1, 10, 100, 1_000], 100),
+            Self::Services | Self::Issuers => (&[1, 10, 100, 1_000], 100),
             Self::Keys | Self::KeysVerified => (&[1, 10, 100], 100),
             Self::Connections => (&[1, 10, 100, 1_000, 10_000], 1_000),
         };
@@ -120,6 +128,7 @@ impl Dimension {
     /// What requests are made of where there are so many of it.
     pub(crate) const fn shape(self, size: u32) -> Shape {
         let mut shape = Shape {
+            services: 1,
             routes: 1,
             tokens: 1,
             issuers: 1,
@@ -132,6 +141,11 @@ impl Dimension {
                 shape.tokens = 0;
             }
             Self::ProtectedRoutes => shape.routes = size,
+            Self::Services => {
+                shape.services = size;
+                shape.routes = size;
+                shape.tokens = 0;
+            }
             Self::Tokens => shape.tokens = size,
             Self::Issuers => {
                 shape.routes = size;
@@ -149,7 +163,7 @@ impl Dimension {
 
     /// Whether requests need a token.
     pub(crate) const fn is_protected(self) -> bool {
-        !matches!(self, Self::Routes)
+        !matches!(self, Self::Routes | Self::Services)
     }
 
     /// The services of a configuration; `issuer` gives the URL of each issuer.
@@ -160,31 +174,39 @@ impl Dimension {
         issuer: impl Fn(u32) -> String,
     ) -> String {
         let shape = self.shape(size);
-        let each = shape.routes / shape.issuers;
+        let each = shape.routes / shape.services;
         let mut text = "services:\n".to_owned();
-        for number in 0..shape.issuers {
+        for number in 0..shape.services {
             let _ = write!(
                 text,
                 "  - name: s{number}\n    url: http://{upstream}\n    routes:\n"
             );
             for route in number * each..(number + 1) * each {
-                let _ = writeln!(text, "      - {{name: r{route:05}, paths: [/r{route:05}]}}");
-            }
-            if self.is_protected() {
-                let _ = write!(
+                let own = match self {
+                    Self::Issuers => format!(", plugins: [{}]", self.plugin(&issuer(route))),
+                    _ => String::new(),
+                };
+                let _ = writeln!(
                     text,
-                    "    plugins:\n      - name: openid-connect\n        config:\n          \
-                     issuer: {}\n          client_id: [service]\n          \
-                     client_secret: [bench]\n          auth_methods: [bearer]\n{}",
-                    issuer(number),
-                    match self {
-                        Self::KeysVerified => "          cache_tokens: false\n",
-                        _ => "",
-                    }
+                    "      - {{name: r{route:05}, paths: [/r{route:05}]{own}}}"
                 );
+            }
+            if self.is_protected() && self != Self::Issuers {
+                let _ = writeln!(text, "    plugins: [{}]", self.plugin(&issuer(number)));
             }
         }
         text
+    }
+
+    fn plugin(self, issuer: &str) -> String {
+        let more = match self {
+            Self::KeysVerified => ", cache_tokens: false",
+            _ => "",
+        };
+        format!(
+            "{{name: openid-connect, config: {{issuer: \"{issuer}\", client_id: [service], \
+             client_secret: [bench], auth_methods: [bearer]{more}}}}}"
+        )
     }
 }
 
@@ -204,15 +226,22 @@ mod tests {
     }
 
     #[test]
-    fn each_issuer_has_a_service_with_a_plugin_and_a_route() {
-        let text =
-            Dimension::Issuers.services(3, "127.0.0.1:9", |number| format!("http://i{number}"));
-        for (part, count) in [("- name: s", 3), ("- {name: r", 3), ("issuer: http://i", 3)] {
-            assert_eq!(text.matches(part).count(), count, "{text}");
-        }
-        let text = Dimension::Routes.services(3, "127.0.0.1:9", |_| String::new());
-        for (part, count) in [("- name: s", 1), ("- {name: r", 3), ("plugins", 0)] {
-            assert_eq!(text.matches(part).count(), count, "{text}");
+    fn there_are_as_many_services_routes_and_plugins_as_it_takes() {
+        for (dimension, services, routes, plugins) in [
+            (Dimension::Routes, 1, 3, 0),
+            (Dimension::ProtectedRoutes, 1, 3, 1),
+            (Dimension::Services, 3, 3, 0),
+            (Dimension::Issuers, 1, 3, 3),
+            (Dimension::Tokens, 1, 1, 1),
+        ] {
+            let text = dimension.services(3, "127.0.0.1:9", |number| format!("http://i{number}"));
+            for (part, count) in [
+                ("- name: s", services),
+                ("- {name: r", routes),
+                ("issuer: \"http://i", plugins),
+            ] {
+                assert_eq!(text.matches(part).count(), count, "{dimension:?}: {text}");
+            }
         }
     }
 }

@@ -29,11 +29,11 @@ use crate::signals::Signals;
 use crate::workspace::root;
 
 /// Rounds of a whole measurement, and of a short look.
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 2;
 
 /// How long a turn is measured, in milliseconds; likewise.
-const MILLIS: u64 = 1_000;
+const MILLIS: u64 = 600;
 const QUICK_MILLIS: u64 = 300;
 
 /// Files that a process has open beside its connections.
@@ -46,7 +46,7 @@ pub(crate) struct Growth {
     /// What to let grow, separated by commas [default: all]
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Option<Vec<Dimension>>,
-    /// How many rounds; in each, every size has its turn, in an order that changes [default: 5]
+    /// How many rounds; in each, every size has its turn, in an order that changes [default: 7]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: Option<u32>,
     /// A short look: 2 rounds of short turns, and not the largest sizes

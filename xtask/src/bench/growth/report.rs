@@ -178,12 +178,11 @@ fn verdict(verdict: Option<Verdict>) -> String {
         None => NONE.to_owned(),
         Some(Verdict::Flat) => "flat".to_owned(),
         Some(Verdict::Logarithmic(each)) => {
-            format!(
-                "logarithmic at most, {:+.0} % for a tenfold size",
-                each * 100.0
-            )
+            format!("logarithmic, {:.0} % more for a tenfold size", each * 100.0)
         }
-        Some(Verdict::Grows(power)) => format!("grows as the size to the power of {power:.2}"),
+        Some(Verdict::Grows(power)) => {
+            format!("grows, at most as the size to the power of {power:.2}")
+        }
     }
 }
 

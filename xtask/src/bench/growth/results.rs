@@ -47,17 +47,18 @@ impl Run {
 pub(crate) enum Verdict {
     /// It does not.
     Flat,
-    /// By no more than half for a tenfold size; by so much on the whole.
+    /// By about as much for each tenfold size: so much of the least cost.
     Logarithmic(f64),
-    /// With the size to this power.
+    /// Where it is steepest, with the size to this power.
     Grows(f64),
 }
 
 /// Up to this ratio, rounds differ by as much.
 const FLAT: f64 = 1.15;
 
-/// The most that a tenfold size may add to the least cost to be called logarithmic.
-const LOGARITHMIC: f64 = 0.5;
+/// The greatest power that passes for a logarithm: between two sizes, of which one is tenfold the
+/// other, 58 %.
+const LOGARITHMIC: f64 = 0.2;
 
 /// All that was measured.
 #[derive(Debug, Default)]
@@ -127,25 +128,28 @@ impl Results {
 
 /// By pairs of how many times tenfold, and the ratio to the first there.
 fn judge(ratios: &[(f64, f64)]) -> Option<Verdict> {
-    let (tenfolds, last) = *ratios.last()?;
+    ratios.last()?;
     // Beside the cheapest before: one of something may cost more than some of it.
     let (mut before, mut cheapest) = ((0.0, 1.0), (0.0, 1.0));
-    let (mut most, mut steepest) = (1.0_f64, 0.0_f64);
+    let (mut most, mut each, mut steepest) = (1.0_f64, 0.0, 0.0_f64);
     for &(at, ratio) in ratios {
-        most = most.max(ratio / cheapest.1);
-        steepest = steepest.max((ratio - before.1) / (at - before.0) / cheapest.1);
+        let more: f64 = ratio / cheapest.1;
+        if more > most {
+            most = more;
+            each = (more - 1.0) / (at - cheapest.0);
+        }
+        steepest = steepest.max((ratio / before.1).log10() / (at - before.0));
         before = (at, ratio);
         if ratio < cheapest.1 {
             cheapest = before;
         }
     }
-    let tenfolds = tenfolds - cheapest.0;
     Some(if most <= FLAT {
         Verdict::Flat
     } else if steepest <= LOGARITHMIC {
-        Verdict::Logarithmic((last / cheapest.1 - 1.0) / tenfolds)
+        Verdict::Logarithmic(each)
     } else {
-        Verdict::Grows((last / cheapest.1).log10() / tenfolds)
+        Verdict::Grows(steepest)
     })
 }
 
@@ -210,12 +214,15 @@ mod tests {
             judge(&[(1.0, 1.25), (2.0, 1.5)]),
             Some(Verdict::Logarithmic(0.25))
         );
-        assert_eq!(
-            judge(&[(1.0, 1.0), (2.0, 100.0)]),
-            Some(Verdict::Grows(1.0))
-        );
+        assert_eq!(judge(&[(1.0, 1.0), (2.0, 10.0)]), Some(Verdict::Grows(1.0)));
+        // One costs twice as much as ten.
         assert_eq!(
             judge(&[(1.0, 0.5), (2.0, 0.625)]),
+            Some(Verdict::Logarithmic(0.25))
+        );
+        // The last is the cheapest.
+        assert_eq!(
+            judge(&[(1.0, 1.25), (2.0, 0.75)]),
             Some(Verdict::Logarithmic(0.25))
         );
         assert_eq!(judge(&[]), None);
