@@ -33,7 +33,7 @@ const ROUNDS: u32 = 7;
 const QUICK_ROUNDS: u32 = 2;
 
 /// How long a turn is measured, in milliseconds; likewise.
-const MILLIS: u64 = 600;
+const MILLIS: u64 = 500;
 const QUICK_MILLIS: u64 = 300;
 
 /// Files that a process has open beside its connections.
@@ -129,6 +129,7 @@ impl Growth {
         let rounds = self.rounds.unwrap_or(rounds);
         let only = self.only.as_deref().unwrap_or(Dimension::ALL);
         let mut notes = vec![format!("The upstream is {}.", ground.upstream_name())];
+        notes.extend(machine.busy());
         let mut sizes = Vec::new();
         for &dimension in Dimension::ALL.iter().filter(|one| only.contains(one)) {
             let (fit, too_many) = dimension.sizes(self.quick).into_iter().partition(|&size| {

@@ -60,6 +60,9 @@ const FLAT: f64 = 1.15;
 /// other, 58 %.
 const LOGARITHMIC: f64 = 0.2;
 
+/// Fewer more than this take less memory than two runs of one process differ by.
+const FEW: u32 = 900;
+
 /// All that was measured.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
@@ -111,8 +114,8 @@ impl Results {
         judge(&ratios?)
     }
 
-    /// Bytes that one more of it takes, from the first size to the last; `None` where the least
-    /// and the greatest hardly differ in number.
+    /// Bytes that one more of it takes, from the first size to the last; `None` where
+    /// there are too few more to tell.
     #[expect(clippy::cast_precision_loss, reason = "some gigabytes at most")]
     pub(crate) fn bytes_each(&self, dimension: Dimension, kib: fn(&Point) -> u64) -> Option<f64> {
         let points = self.points(dimension);
@@ -120,7 +123,7 @@ impl Results {
         let count = last
             .size
             .checked_sub(first.size)
-            .filter(|count| *count >= 99)?;
+            .filter(|count| *count >= FEW)?;
         let more = kib(last) as f64 - kib(first) as f64;
         Some(more * 1024.0 / f64::from(count))
     }
