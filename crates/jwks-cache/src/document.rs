@@ -48,7 +48,8 @@ struct Shared<T, E> {
     fetch: Arc<dyn Fetch>,
     clock: Clock,
     parse: Parse<T, E>,
-    slots: ArcSwap<HashMap<Url, Arc<Slot<T, E>>>>,
+    /// A new address copies the table: it has to be cheap to copy.
+    slots: ArcSwap<HashMap<Arc<Url>, Arc<Slot<T, E>>>>,
 }
 
 type Outcome<T, E> = Option<Result<Arc<T>, CacheError<E>>>;
@@ -231,11 +232,15 @@ impl<T: Send + Sync + 'static, E: ParseFailure> Shared<T, E> {
         if let Some(slot) = self.slots.load().get(url) {
             return Arc::clone(slot);
         }
-        let new = Arc::new(Slot::new());
+        let (key, new) = (Arc::new(url.clone()), Arc::new(Slot::new()));
+        if self.slots.load().len() >= self.policy.max_documents {
+            return new;
+        }
         self.slots.rcu(|slots| {
             let mut slots = HashMap::clone(slots);
             if slots.len() < self.policy.max_documents {
-                slots.entry(url.clone()).or_insert_with(|| Arc::clone(&new));
+                let slot = slots.entry(Arc::clone(&key));
+                slot.or_insert_with(|| Arc::clone(&new));
             }
             slots
         });

@@ -24,7 +24,7 @@ pub struct Policy {
     /// The least time between two attempts that fail. Default 1 s, so that a provider that is
     /// back is noticed at once, while a storm of requests costs one attempt a second.
     pub retry_floor: Duration,
-    /// The most addresses. Default 1 000; beyond it a document is fetched and not kept.
+    /// The most addresses. Default 10 000; beyond it a document is fetched and not kept.
     pub max_documents: usize,
     /// The bounds of a key set.
     pub limits: KeySetLimits,
@@ -38,7 +38,7 @@ impl Default for Policy {
             refresh_bounds: (Duration::from_secs(60), Duration::from_secs(3600)),
             max_stale: Duration::from_secs(3600),
             retry_floor: Duration::from_secs(1),
-            max_documents: 1_000,
+            max_documents: 10_000,
             limits: KeySetLimits::default(),
         }
     }

@@ -143,7 +143,7 @@ impl App {
             metrics,
             keys: &keys,
             proofs: &proofs,
-            brokers: Brokers::after(before.map(|app| &app.brokers)),
+            brokers: Brokers::after(before.map(|app| &app.brokers), &gateway.settings),
             used: HashSet::new(),
             plugins: HashMap::new(),
             tls: ClientTls::default(),

@@ -426,6 +426,45 @@ fn the_most_specific_plugin_is_in_force() {
 }
 
 #[test]
+fn counts_are_taken_within_their_bounds() {
+    let set = |line: &str| format!("gateway: {{{line}}}\n{}", with_plugin(LEAST));
+    for good in [
+        "workers: 1",
+        "workers: 1024",
+        "limits: {cached_tokens: 1000}",
+        "limits: {cached_tokens: 100000000}",
+    ] {
+        assert_eq!(problems(&set(good)), [""; 0], "{good}");
+    }
+    for (bad, key, allowed) in [
+        ("workers: 0", "gateway.workers", "from 1 to 1024"),
+        ("workers: 1025", "gateway.workers", "from 1 to 1024"),
+        ("workers: some", "gateway.workers", "from 1 to 1024"),
+        (
+            "limits: {cached_tokens: 999}",
+            "gateway.limits.cached_tokens",
+            "from 1000 to 100000000",
+        ),
+        (
+            "limits: {cached_tokens: 1 MiB}",
+            "gateway.limits.cached_tokens",
+            "from 1000 to 100000000",
+        ),
+    ] {
+        let found = problems(&set(bad));
+        assert_eq!(found.len(), 1, "{bad}: {found:?}");
+        assert!(found[0].contains(key), "{found:?}");
+        assert!(found[0].contains(allowed), "{found:?}");
+    }
+    let settings = |line: &str| config::from_yaml(&set(line)).expect("no problem").settings;
+    assert_eq!(settings("workers: 2").workers, Some(2));
+    let limits = settings("limits: {cached_tokens: 5000}").limits;
+    assert_eq!(limits.cached_tokens, 5000);
+    let default = settings("").limits;
+    assert_eq!(default.cached_tokens, 100_000);
+}
+
+#[test]
 fn a_name_is_one_routes_name() {
     let service = |name: &str, route: &str| {
         format!(

@@ -1,9 +1,12 @@
 //! The parts that a measurement of the gateway needs beside the gateway; all on loopback.
 #![forbid(unsafe_code)]
 
+mod draw;
 mod flood;
+mod issuers;
 mod load;
 mod proxy;
+mod requests;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -38,16 +41,23 @@ enum Command {
     Load(load::Load),
     /// Sends access tokens of keys that nobody has.
     Flood(flood::Flood),
+    /// Answers discovery and keys of any issuer below its address.
+    Issuers {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+    /// Writes a file of requests, with tokens of those issuers.
+    Requests(requests::Requests),
+    Draw(draw::Draw),
 }
 
 fn main() -> Result<()> {
     let command = Command::parse();
     let mut runtime = match command {
         // One thread: what is measured needs the other core.
-        Command::Load(_) | Command::Flood(_) | Command::Upstream { .. } => {
-            tokio::runtime::Builder::new_current_thread()
-        }
         Command::Proxy { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
     };
     let runtime = runtime.enable_all().build()?;
     match command {
@@ -67,6 +77,15 @@ fn main() -> Result<()> {
             loopback(flood.target)?;
             println!("{}", runtime.block_on(flood.run())?);
             Ok(())
+        }
+        Command::Issuers { listen } => runtime.block_on(issuers::serve(loopback(listen)?)),
+        Command::Requests(requests) => {
+            println!("{}", requests.write()?);
+            Ok(())
+        }
+        Command::Draw(draw) => {
+            loopback(draw.target)?;
+            draw.run(&runtime)
         }
     }
 }

@@ -26,10 +26,10 @@ const ROUNDS: u32 = 5;
 const SECONDS: u32 = 3;
 
 /// Where the report of a whole comparison is written.
-const FOLDER: &str = "docs/benchmarks";
+pub(super) const FOLDER: &str = "docs/benchmarks";
 
 /// The profile of what is released.
-const RELEASE: &str = "release";
+pub(super) const RELEASE: &str = "release";
 
 /// What is measured, and for how long.
 #[derive(Args)]
@@ -227,7 +227,7 @@ impl Comparison {
 }
 
 /// The gateway as it is released, and what it is measured with.
-fn build(profile: &str) -> Result<Built> {
+pub(super) fn build(profile: &str) -> Result<Built> {
     run(cargo()
         .args(["build", "--package", "gateway-bench"])
         .args(["--profile", profile]))?;
@@ -275,7 +275,7 @@ fn notes(ground: &Ground, generators: Generators<'_>, turns: &Turns) -> Vec<Stri
 }
 
 /// What was typed.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     format!("cargo xtask {}", arguments.join(" "))
 }

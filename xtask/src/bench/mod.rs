@@ -5,6 +5,7 @@ mod checks;
 mod comparison;
 mod contender;
 mod ground;
+mod growth;
 mod load;
 mod machine;
 mod micro;
@@ -21,16 +22,27 @@ mod turns;
 mod usage;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use self::comparison::Comparison;
+use self::growth::Growth;
 
 /// The gateway beside nginx, haproxy and Apache with mod_auth_openidc, on this machine.
 #[derive(Args)]
-#[command(after_long_help = NOTES)]
+#[command(after_long_help = NOTES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    other: Option<Other>,
     #[command(flatten)]
     comparison: Comparison,
+}
+
+/// What is measured instead of the comparison.
+#[derive(Subcommand)]
+enum Other {
+    /// Measures what a request costs, and the gateway's memory, as routes, tokens, issuers, keys and
+    /// connections grow.
+    Growth(Growth),
 }
 
 /// What `--help` ends with.
@@ -51,6 +63,9 @@ impl Bench {
     /// # Errors
     /// If something cannot be built, does not start, or does not do what it is measured for.
     pub(crate) fn run(self) -> Result<()> {
-        self.comparison.run()
+        match self.other {
+            Some(Other::Growth(growth)) => growth.run(),
+            None => self.comparison.run(),
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use clap::ValueEnum;
 
-use super::contender::Contender;
-
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Part {
@@ -115,8 +113,8 @@ pub(crate) fn settings(parts: &[Part], connections: &[u32]) -> Vec<Setting> {
 
 /// The order of a round, counted from 1: each begins with another, and every second one goes the
 /// other way, so that nobody always comes after the same one.
-pub(crate) fn order(contenders: &[Contender], round: u32) -> Vec<Contender> {
-    let mut order = contenders.to_vec();
+pub(crate) fn order<T: Copy>(all: &[T], round: u32) -> Vec<T> {
+    let mut order = all.to_vec();
     if round.is_multiple_of(2) {
         order.reverse();
     }
@@ -157,6 +155,6 @@ mod tests {
             assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), all.len());
         }
         assert_eq!(firsts.len(), 5);
-        assert!(order(&[], 3).is_empty());
+        assert!(order::<Contender>(&[], 3).is_empty());
     }
 }

@@ -110,8 +110,8 @@ impl Requirements {
             return Ok(());
         }
         let forbidden = self.sources.of(granted).any(|claims| {
-            let members = claims.members();
-            self.forbidden.iter().any(|name| members.contains_key(name))
+            let mut forbidden = self.forbidden.iter();
+            forbidden.any(|name| claims.get(name).is_some())
         });
         if forbidden {
             deny(Reason::ClaimForbidden)

@@ -167,7 +167,7 @@ impl Evidence<'_> {
                     // A token that speaks for itself: whoever is told its claims is told that it
                     // is active.
                     None => {
-                        let mut members = verified.get().members().clone();
+                        let mut members = verified.get().members();
                         members.entry("active").or_insert(Value::Bool(true));
                         members
                     }
@@ -214,7 +214,7 @@ impl Evidence<'_> {
             Said::Plain(members) => inquiry::described(members.clone(), None)?,
             Said::Signed { jwt, .. } => {
                 let verified = self.answer(jwt.expose(), None)?;
-                inquiry::described(verified.get().members().clone(), Some(jwt.clone()))?
+                inquiry::described(verified.get().members(), Some(jwt.clone()))?
             }
         };
         if self.presented_is_of_another_kind() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use jwks_cache::Policy;
-use oidc_broker::{Broker, BuildError, HttpTransport, Transport};
+use oidc_broker::{Broker, BuildError, HttpTransport, MemorySize, Transport};
 
 use crate::config::{Certificate, OidcPlugin, Settings};
 use crate::forward::{ClientTls, TlsSettings, TlsSettingsError};
@@ -88,14 +88,22 @@ pub(crate) struct Brokers {
     /// One for each of the two memories, by whether certificates are checked; kept for its memory,
     /// whether or not a plugin uses it.
     first: [Option<Broker>; 2],
+    /// Of each memory that is made; one that is taken over keeps the size that it has.
+    size: MemorySize,
     by_settings: HashMap<BrokerSettings, Broker>,
 }
 
 impl Brokers {
     /// No brokers yet, with the memory and the documents of those before.
     #[must_use]
-    pub(crate) fn after(before: Option<&Self>) -> Self {
-        before.cloned().unwrap_or_default()
+    pub(crate) fn after(before: Option<&Self>, settings: &Settings) -> Self {
+        let size = MemorySize {
+            entries: settings.limits.cached_tokens,
+        };
+        Self {
+            size,
+            ..before.cloned().unwrap_or_default()
+        }
     }
 
     /// The broker for these settings.
@@ -123,9 +131,10 @@ impl Brokers {
             .discovery_headers(settings.discovery_headers.clone())
             .timeout(settings.timeout);
         let first = &mut self.first[usize::from(settings.verify)];
-        if let Some(first) = first {
-            builder = builder.share_memory_with(first);
-        }
+        builder = match first {
+            Some(first) => builder.share_memory_with(first),
+            None => builder.memory(self.size),
+        };
         let broker = builder.build()?;
         first.get_or_insert_with(|| broker.clone());
         self.by_settings.insert(settings.clone(), broker.clone());

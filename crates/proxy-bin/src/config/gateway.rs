@@ -94,6 +94,8 @@ pub struct Limits {
     pub body: Option<u64>,
     /// Connections at a time. Default 10 000.
     pub connections: usize,
+    /// Tokens that are remembered, with token requests under way. Default 100 000.
+    pub cached_tokens: usize,
 }
 
 /// Bounds of time.
@@ -356,6 +358,7 @@ fn limits(item: Option<Item<'_>>) -> Limits {
         credential_body: 1024 * 1024,
         body: None,
         connections: 10_000,
+        cached_tokens: 100_000,
     };
     if let Some(mut section) = item.and_then(|item| item.section()) {
         read_size(&mut section, "request_line", &mut limits.request_line);
@@ -375,6 +378,13 @@ fn limits(item: Option<Item<'_>>) -> Limits {
             1,
             1_000_000,
         );
+        read_count(
+            &mut section,
+            "cached_tokens",
+            &mut limits.cached_tokens,
+            1_000,
+            100_000_000,
+        );
         limits.body = section.take("body").and_then(|item| item.size());
         section.finish(&[
             "request_line",
@@ -383,6 +393,7 @@ fn limits(item: Option<Item<'_>>) -> Limits {
             "credential_body",
             "body",
             "connections",
+            "cached_tokens",
         ]);
     }
     limits
