@@ -48,9 +48,11 @@ struct Shared<T, E> {
     fetch: Arc<dyn Fetch>,
     clock: Clock,
     parse: Parse<T, E>,
-    /// A new address copies the table: it has to be cheap to copy.
-    slots: ArcSwap<HashMap<Arc<Url>, Arc<Slot<T, E>>>>,
+    slots: ArcSwap<Slots<T, E>>,
 }
+
+/// A new address copies the table: it has to be cheap to copy.
+type Slots<T, E> = HashMap<Arc<Url>, Arc<Slot<T, E>>>;
 
 type Outcome<T, E> = Option<Result<Arc<T>, CacheError<E>>>;
 

@@ -67,7 +67,7 @@ pub(crate) struct Growth {
 const NOTES: &str = "\
 For each size a gateway is started with one worker, checked, and sent every request once. Then the
 sizes of one thing take turns, in rounds, and the processor time of the gateway is divided by the
-requests. The largest sizes need some 5 GiB of memory and 1 GiB of disk.
+requests. The largest sizes need some 6 GiB of memory and 1 GiB of disk.
 
 Examples:
   cargo xtask bench growth                       everything; some 7 minutes; writes docs/benchmarks/
