@@ -299,6 +299,7 @@ mod tests {
         credential_body: 10,
         body: None,
         connections: 1,
+        cached_tokens: 1,
     };
 
     fn parts(target: &str, headers: &[(&str, &str)]) -> Parts {
