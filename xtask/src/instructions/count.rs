@@ -93,6 +93,11 @@ impl Counter {
                 let tokens = &self.surroundings.tokens;
                 let line = match credential {
                     Credential::Bearer => format!("Authorization: Bearer {}", tokens.access_token),
+                    Credential::BearerAmongOthers => format!(
+                        "X-Sequence: {}\r\nAuthorization: Bearer {}",
+                        wire::NUMBER,
+                        tokens.access_token
+                    ),
                     Credential::RefreshToken => format!("Refresh-Token: {}", tokens.refresh()),
                 };
                 let totals = self.requests(proxy, &binary, &wire::request(path, &line), &files)?;

@@ -46,6 +46,8 @@ impl Proxy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     Bearer,
+    /// The same, with a header line that is another in each request.
+    BearerAmongOthers,
     RefreshToken,
 }
 
@@ -103,6 +105,14 @@ pub(crate) const ALL: &[Scenario] = &[
         Proxy::Gateway,
         "/bearer",
         Credential::Bearer,
+        Some(BOUND),
+    ),
+    request(
+        "request-bearer-new-section",
+        "the same, where a header line is another in each request",
+        Proxy::Gateway,
+        "/bearer",
+        Credential::BearerAmongOthers,
         Some(BOUND),
     ),
     request(

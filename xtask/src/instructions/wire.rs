@@ -69,6 +69,9 @@ pub(crate) fn upstream() -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// Where a number stands that is another in each request.
+pub(crate) const NUMBER: &str = "<number>";
+
 /// Sends so many requests on each of so many connections, one after another; every answer is read
 /// to its end before the next request goes.
 ///
@@ -86,7 +89,9 @@ pub(crate) fn send(
             let stream = TcpStream::connect(target);
             ready.wait();
             let mut connection = Connection::new(stream?)?;
-            for _ in 0..count {
+            for number in 0..count {
+                // With ten digits, each is as long as the others.
+                let request = request.replace(NUMBER, &format!("{number:010}"));
                 connection.stream.write_all(request.as_bytes())?;
                 ensure!(connection.message()?, "the connection was closed");
                 ensure!(

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
-use super::{Algorithm, KeySet, VerificationKey, strict_json};
+use super::header::JoseHeader;
+use super::{Algorithm, KeySet, VerificationKey};
 
 /// The longest token that is looked at.
 const LENGTH_MAX: usize = 64 * 1024;
@@ -16,9 +17,7 @@ const LENGTH_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct CompactJws<'a> {
     signing_input: &'a str,
-    algorithm: Algorithm,
-    kid: Option<String>,
-    typ: Option<String>,
+    header: Arc<JoseHeader>,
     payload: &'a str,
     signature: Vec<u8>,
 }
@@ -92,7 +91,8 @@ impl<'a> CompactJws<'a> {
     /// # Errors
     /// If it is not a compact JWS with a header that is understood in full.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
-        Self::parse_with_header(token).map(|(jws, _)| jws)
+        let parts = Parts::of(token)?;
+        parts.with(JoseHeader::of(parts.header)?)
     }
 
     /// The same with the whole header, for the one kind of token that does bring its own key: a
@@ -100,66 +100,27 @@ impl<'a> CompactJws<'a> {
     pub(crate) fn parse_with_header(
         token: &'a str,
     ) -> Result<(Self, Map<String, Value>), JwsError> {
-        if token.len() > LENGTH_MAX {
-            return Err(JwsError::TooLong);
-        }
-        let mut dots = memchr_iter(b'.', token.as_bytes());
-        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
-            return Err(JwsError::NotCompact);
-        };
-        match dots.count() {
-            0 => {}
-            2 => return Err(JwsError::Encrypted),
-            _ => return Err(JwsError::NotCompact),
-        }
-        let (signing_input, signature) = (&token[..second], &token[second + 1..]);
-        let (header, payload) = (&token[..first], &token[first + 1..second]);
-        let header = decode(header).ok_or(JwsError::NotCompact)?;
-        let header = strict_json::object(&header).map_err(|error| match error {
-            strict_json::StrictJsonError::DuplicateMember => JwsError::HeaderDuplicate,
-            _ => JwsError::HeaderMalformed,
-        })?;
-        let text = |name: &str| match header.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(_) => Err(JwsError::HeaderMalformed),
-        };
-        let algorithm = text("alg")?
-            .and_then(|name| name.parse().ok())
-            .ok_or(JwsError::AlgorithmUnknown)?;
-        // `b64` (RFC 7797) is only in force when `crit` names it, and `zip` is for encryption;
-        // whoever sends them expects another reading than ours.
-        if header.contains_key("crit") || header.contains_key("b64") || header.contains_key("zip") {
-            return Err(JwsError::CriticalExtension);
-        }
-        let signature = decode(signature).ok_or(JwsError::NotCompact)?;
-        let jws = Self {
-            signing_input,
-            algorithm,
-            kid: text("kid")?.map(str::to_owned),
-            typ: text("typ")?.map(str::to_owned),
-            payload,
-            signature,
-        };
-        Ok((jws, header))
+        let parts = Parts::of(token)?;
+        let (header, members) = JoseHeader::read(parts.header)?;
+        Ok((parts.with(Arc::new(header))?, members))
     }
 
     /// The algorithm that the header names.
     #[must_use]
-    pub const fn algorithm(&self) -> Algorithm {
-        self.algorithm
+    pub fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
     }
 
     /// The key that the header names.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        self.header.kid.as_deref()
     }
 
     /// The media type that the header names (RFC 7515 §4.1.9).
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
-        self.typ.as_deref()
+        self.header.typ.as_deref()
     }
 
     /// The decoded payload.
@@ -177,7 +138,7 @@ impl<'a> CompactJws<'a> {
     /// If no key fits, or none verifies.
     pub fn verify<'k>(&'k self, keys: &'k KeySet) -> Result<&'k Arc<VerificationKey>, JwsError> {
         let mut error = JwsError::KeyUnknown;
-        for key in keys.candidates(self.kid(), self.algorithm) {
+        for key in keys.candidates(self.kid(), self.algorithm()) {
             if self.verify_with(key) {
                 return Ok(key);
             }
@@ -189,6 +150,47 @@ impl<'a> CompactJws<'a> {
     /// Whether this key made the signature.
     pub(crate) fn verify_with(&self, key: &VerificationKey) -> bool {
         let input = self.signing_input.as_bytes();
-        key.verify(self.algorithm, input, &self.signature)
+        key.verify(self.algorithm(), input, &self.signature)
+    }
+}
+
+/// The three parts of a token, each still encoded.
+struct Parts<'a> {
+    signing_input: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// Exactly three, of a token that is not too long.
+    fn of(token: &'a str) -> Result<Self, JwsError> {
+        if token.len() > LENGTH_MAX {
+            return Err(JwsError::TooLong);
+        }
+        let mut dots = memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
+            return Err(JwsError::NotCompact);
+        };
+        match dots.count() {
+            0 => {}
+            2 => return Err(JwsError::Encrypted),
+            _ => return Err(JwsError::NotCompact),
+        }
+        Ok(Self {
+            signing_input: &token[..second],
+            header: &token[..first],
+            payload: &token[first + 1..second],
+            signature: &token[second + 1..],
+        })
+    }
+
+    fn with(&self, header: Arc<JoseHeader>) -> Result<CompactJws<'a>, JwsError> {
+        Ok(CompactJws {
+            signing_input: self.signing_input,
+            header,
+            payload: self.payload,
+            signature: decode(self.signature).ok_or(JwsError::NotCompact)?,
+        })
     }
 }

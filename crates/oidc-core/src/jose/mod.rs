@@ -2,6 +2,7 @@
 
 mod alg;
 mod claims;
+mod header;
 mod jwk;
 mod jws;
 pub(crate) mod strict_json;

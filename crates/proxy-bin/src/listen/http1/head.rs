@@ -167,10 +167,6 @@ pub(super) struct Section {
     pub(super) told: Told,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one, and goes on as it is"
-)]
 pub(super) enum SectionRead {
     Whole(Section),
     /// A line has no end yet; so long may all of it be.
