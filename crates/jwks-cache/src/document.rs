@@ -302,7 +302,6 @@ impl<T: Send + Sync + 'static, E: ParseFailure> Landing<'_, T, E> {
             Ok((document, max_age)) => {
                 state.entry.loaded(&self.shared.policy, max_age, now);
                 state.last_error = None;
-                self.slot.revision.change();
                 self.slot.at_hand.store(Some(Arc::clone(&document)));
                 Ok(document)
             }
@@ -313,6 +312,10 @@ impl<T: Send + Sync + 'static, E: ParseFailure> Landing<'_, T, E> {
             }
         };
         self.slot.entry.store(Arc::new(state.entry));
+        // Last: whoever sees the count sees the document that it stands for.
+        if outcome.is_ok() {
+            self.slot.revision.change();
+        }
         outcome
     }
 }

@@ -13,7 +13,8 @@ pub struct Revision(Arc<AtomicU64>);
 impl Revision {
     /// It changes: answers that were made from it stand no more.
     ///
-    /// To be called before anybody can see the change, or under the lock that hides it.
+    /// To be called once the change can be seen, or under the lock that hides both: a look that
+    /// counts it must not be followed by a reading of what was before.
     pub fn change(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
     }

@@ -4,6 +4,7 @@
 
 mod broker;
 mod clock;
+mod dry;
 mod fetcher;
 mod http_transport;
 #[cfg(feature = "tower")]
@@ -13,8 +14,9 @@ mod memory;
 mod oauth_client;
 mod transport;
 
-pub use broker::{Broker, BrokerBuilder, BuildError, Dry, Found};
+pub use broker::{Broker, BrokerBuilder, BuildError};
 pub use clock::system_clock;
+pub use dry::{Dry, Found};
 pub use http_transport::{HttpTransport, HttpTransportError};
 pub use jwks_cache::Standing;
 pub use memory::MemorySize;

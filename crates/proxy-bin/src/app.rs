@@ -211,11 +211,12 @@ impl App {
         &self.routes
     }
 
-    /// Closes connections to upstreams that are of no use any more.
+    /// Lets go of connections to upstreams and of answers that are of no use any more.
     pub(crate) fn sweep(&self) {
         for upstream in self.upstreams.values() {
             upstream.sweep();
         }
+        self.recall.sweep(oidc_broker::system_clock()());
     }
 
     /// What came of credentials, ready to be given again.

@@ -175,6 +175,11 @@ fn each_mistake_about_the_mapping_is_named() {
             "upstream_headers: [{header: forwarded_user, path: [b]}]",
         ),
         (
+            "upstream_headers: [{header: x_real_ip, path: [b]}]",
+            "belongs to the message itself",
+            "upstream_headers: [{header: x_real_user, path: [b]}]",
+        ),
+        (
             "upstream_headers_claims: [a, b]\nupstream_headers_names: [c]",
             "the same number of items",
             "upstream_headers_claims: [a, b]\nupstream_headers_names: [c, d]",

@@ -101,7 +101,15 @@ impl GrantPolicy {
     }
 
     /// What the outcome of a token's verification is remembered by.
-    pub(super) fn verification_key(&self, token: &Secret, key: &FingerprintKey) -> Fingerprint {
+    ///
+    /// The client is a part of it: it is whom the provider is asked as for what else belongs to the
+    /// token.
+    pub(super) fn verification_key(
+        &self,
+        client_id: &str,
+        token: &Secret,
+        key: &FingerprintKey,
+    ) -> Fingerprint {
         let sources = self.key_sources.iter();
         // What is kept for less long is not served where it was kept for longer.
         let most = self.cache_ttl_max.map_or(u64::MAX, |most| most.as_secs());
@@ -110,6 +118,7 @@ impl GrantPolicy {
         // By its address: an issuer is spelt with and without a slash.
         hash.part(self.provider.discovery_url().as_str().as_bytes())
             .part(CredentialKind::Bearer.name().as_bytes())
+            .part(client_id.as_bytes())
             .part(&most.to_be_bytes())
             .part(salt.as_bytes())
             .list(sources.map(|source| source.jwks_uri.as_str().as_bytes()))

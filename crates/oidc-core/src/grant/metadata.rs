@@ -34,9 +34,10 @@ impl AwaitMetadata {
     pub fn found(self, metadata: Arc<ProviderMetadata>, key: &FingerprintKey) -> Step {
         if let Credential::Bearer(token) = &self.grant.credential {
             let (token, policy) = (token.clone(), &self.grant.policy);
+            let client_id = self.grant.client_id();
             let key = policy
                 .cache_tokens
-                .then(|| policy.verification_key(&token, key));
+                .then(|| policy.verification_key(client_id, &token, key));
             let state = AwaitVerification::presenting(self.grant, metadata, token, key);
             return Step::Verify(state);
         }

@@ -220,7 +220,9 @@ impl Grant {
                 hash.part(token.expose().as_bytes());
             }
             // It has no flight.
-            Credential::Bearer(token) => return policy.verification_key(token, key),
+            Credential::Bearer(token) => {
+                return policy.verification_key(self.client_id(), token, key);
+            }
             Credential::Introspection(token)
             | Credential::UserInfo(token)
             | Credential::TokenExchange(token) => {

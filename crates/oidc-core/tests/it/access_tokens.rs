@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use oidc_core::client::{Client, ClientAuthentication};
 use oidc_core::flight::{Entered, FlightTable};
 use oidc_core::grant::{
     Ended, ExchangeConditions, Grant, GrantPolicy, Granted, KeySource, ProviderReply, Step,
@@ -503,6 +504,28 @@ fn nothing_is_served_that_was_kept_for_longer_elsewhere() {
     ] {
         assert_ne!(usual, key_of(change));
     }
+}
+
+/// What else belongs to the token is asked for as that client.
+#[test]
+fn a_token_is_remembered_for_each_client_that_it_is_presented_for() {
+    let mut policy = taking("bearer");
+    policy
+        .clients
+        .push(Client::new("other", ClientAuthentication::None));
+    let policy = Arc::new(policy);
+    let key_for = |client: Option<&str>| {
+        let step = Grant::start(Arc::clone(&policy), presented(&good_token()), client);
+        let Step::Metadata(state) = step else {
+            panic!("a grant begins with the provider's metadata");
+        };
+        match state.found(metadata(), &fingerprints()) {
+            Step::Verify(state) => state.key().expect("it is remembered"),
+            other => panic!("the keys decide: {other:?}"),
+        }
+    };
+    assert_eq!(key_for(None), key_for(Some(policy.clients[0].id())));
+    assert_ne!(key_for(None), key_for(Some("other")));
 }
 
 #[test]

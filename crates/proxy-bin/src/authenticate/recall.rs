@@ -46,6 +46,9 @@ const SHARDS: usize = 64;
 const SETS: usize = 32;
 const WAYS: usize = 4;
 
+/// The longest line that is kept.
+const LONGEST: usize = 8 * 1024;
+
 type Set = [Option<(u64, Arc<Recalled>)>; WAYS];
 
 /// The answers that can be given again. It is bounded, and made anew with each configuration.
@@ -117,6 +120,21 @@ impl Recall {
         set[way] = Some((line.hash, Arc::new(recalled)));
     }
 
+    /// Lets go of what stands no more.
+    pub(crate) fn sweep(&self, now: UnixTime) {
+        for shard in &self.shards {
+            let mut sets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            for way in sets.iter_mut().flatten() {
+                if way
+                    .as_ref()
+                    .is_some_and(|(_, recalled)| !recalled.standing.holds(now))
+                {
+                    *way = None;
+                }
+            }
+        }
+    }
+
     fn shard(&self, line: &Line<'_>) -> MutexGuard<'_, Box<[Set; SETS]>> {
         // Whoever panics with it in hand has changed nothing by half.
         self.shards[line.hash as usize % SHARDS]
@@ -133,13 +151,17 @@ impl Recall {
 const SAMPLE: usize = 32;
 
 impl Recalled {
-    /// An answer to this line, which stands for so long.
+    /// An answer to this line, which stands for so long. None to one that is longer than any token
+    /// of an ordinary kind: blanks make many lines of one token, each of which would be kept.
     pub(crate) fn new(
         line: &Line<'_>,
         kind: CredentialKind,
         caller: Caller,
         standing: Standing,
     ) -> Option<Self> {
+        if line.value.len() > LONGEST {
+            return None;
+        }
         Some(Self {
             route: line.route,
             place: line.place,
@@ -238,6 +260,36 @@ mod tests {
             kept <= SHARDS * SETS * WAYS && kept > SHARDS * SETS * WAYS / 2,
             "{kept}"
         );
+    }
+
+    #[test]
+    fn no_line_is_kept_that_blanks_have_made_long() {
+        let recall = Recall::new();
+        let value = HeaderValue::from_str(&"x".repeat(LONGEST + 1)).expect("a value");
+        let sole = Sole {
+            place: 0,
+            value: &value,
+        };
+        let line = recall.line(0, &sole);
+        let standing = Standing::until(UnixTime::from_secs(200));
+        let made = Recalled::new(&line, CredentialKind::Bearer, Caller::unasked(), standing);
+        assert!(made.is_none());
+        put(&recall, 0, &"x".repeat(LONGEST), 200);
+        assert!(has(&recall, 0, 0, &"x".repeat(LONGEST), 100));
+    }
+
+    #[test]
+    fn what_stands_no_more_is_swept_away_and_nothing_else_is() {
+        let recall = Recall::new();
+        put(&recall, 0, "short", 150);
+        put(&recall, 0, "long", 200);
+        recall.sweep(UnixTime::from_secs(150));
+        let kept = recall.shards.iter().map(|shard| {
+            let sets = shard.lock().expect("a lock");
+            sets.iter().flatten().flatten().count()
+        });
+        assert_eq!(kept.sum::<usize>(), 1);
+        assert!(has(&recall, 0, 0, "long", 199));
     }
 
     #[test]

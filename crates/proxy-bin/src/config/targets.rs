@@ -22,6 +22,7 @@ const RESERVED: &[&str] = &[
     "content-type",
     "date",
     "expect",
+    "forwarded",
     "host",
     "keep-alive",
     "proxy-connection",
@@ -30,6 +31,8 @@ const RESERVED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "via",
+    "x-real-ip",
+    "x-request-id",
 ];
 
 pub(super) fn read(item: &Item<'_>) -> Option<HeaderTarget> {

@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::lines::put_fields;
+use super::lines::{put_fields, without_blanks};
 
 /// Where a chunked body is.
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl Chunks {
         }
         let colon = memchr::memchr(b':', line).ok_or(NotChunked)?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| NotChunked)?;
-        let value = line[colon + 1..].trim_ascii();
+        let value = without_blanks(&line[colon + 1..]);
         let value = HeaderValue::from_bytes(value).map_err(|_| NotChunked)?;
         self.trailers.append(name, value);
         Ok(())
@@ -281,6 +281,8 @@ mod tests {
             b"3\nabc\r\n",
             b"3\r\nabcd\r\n",
             b"3\r\nabc\n",
+            b"0\r\nA: b\r\r\n\r\n",
+            b"0\r\nA: \x0cb\r\n\r\n",
             b"+3\r\n",
             b"0x3\r\n",
             b"-1\r\n",

@@ -131,6 +131,17 @@ const fn title_cased(word: u64, is_begun: bool) -> u64 {
     word ^ ((begun & letters & HIGH) >> 2)
 }
 
+/// RFC 9110 §5.6.3: blanks around a value are none of it. Any other byte is looked at.
+pub(crate) fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
 /// Writes a number in decimal digits.
 pub(crate) fn put_number(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];

@@ -2,6 +2,9 @@
 //! what was read of it once need not be read again. What HTTP/2 has its tables for (RFC 7541).
 
 use std::cell::RefCell;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 
@@ -15,8 +18,17 @@ const LONGEST: usize = 4 * 1024;
 #[derive(Default)]
 struct Place {
     came: u64,
-    kept: Option<(Bytes, Section)>,
+    kept: Option<Kept>,
 }
+
+struct Kept {
+    mark: u64,
+    bytes: Bytes,
+    section: Section,
+}
+
+/// What nobody outside knows, so that nobody chooses where a section is kept.
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
 
 thread_local! {
     static PLACES: RefCell<Vec<Place>> = const { RefCell::new(Vec::new()) };
@@ -25,7 +37,7 @@ thread_local! {
 /// The section that these bytes are, of HTTP/1.1 and in so many lines; `None` if they have to be
 /// read.
 pub(super) fn section(bytes: &[u8], lines: usize, bounds: &Bounds) -> Option<Section> {
-    if bytes.len() > LONGEST || bytes.len() > bounds.headers || lines > bounds.count {
+    if bytes.len() > LONGEST || bytes.len() > bounds.headers {
         return None;
     }
     let mark = mark(bytes);
@@ -34,10 +46,14 @@ pub(super) fn section(bytes: &[u8], lines: usize, bounds: &Bounds) -> Option<Sec
             places.resize_with(KEPT, Place::default);
         }
         let place = &mut places[(mark >> 32) as usize % KEPT];
-        if let Some((kept, section)) = &place.kept
-            && kept[..] == *bytes
+        // Whoever does not know the mark learns nothing from how long the bytes are compared.
+        if let Some(kept) = &place.kept
+            && kept.mark == mark
+            && kept.bytes[..] == *bytes
         {
-            return Some(section.clone());
+            // Bounds may be narrower than they were.
+            let fits = kept.section.headers.len() <= bounds.count;
+            return fits.then(|| kept.section.clone());
         }
         if std::mem::replace(&mut place.came, mark) != mark {
             return None;
@@ -47,7 +63,11 @@ pub(super) fn section(bytes: &[u8], lines: usize, bounds: &Bounds) -> Option<Sec
         let share = |part: &[u8]| copy.slice_ref(part);
         match Section::read(&copy, lines, false, bounds, share) {
             Ok(SectionRead::Whole(section)) => {
-                place.kept = Some((copy.clone(), section.clone()));
+                place.kept = Some(Kept {
+                    mark,
+                    bytes: copy.clone(),
+                    section: section.clone(),
+                });
                 Some(section)
             }
             _ => None,
@@ -59,7 +79,7 @@ pub(super) fn section(bytes: &[u8], lines: usize, bounds: &Bounds) -> Option<Sec
 /// other's way, and are not taken for each other.
 fn mark(bytes: &[u8]) -> u64 {
     const WORDS: usize = 4;
-    let mut lanes = [bytes.len() as u64; WORDS];
+    let mut lanes = [*SEED ^ bytes.len() as u64; WORDS];
     let mut mix = |block: &[u8; WORDS * 8]| {
         let (words, _) = block.as_chunks::<8>();
         for (lane, word) in lanes.iter_mut().zip(words) {

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr3};
 
 use super::familiar;
 use crate::framing::BadRequest;
-use crate::http1::{field_name, spare_fields};
+use crate::http1::{field_name, spare_fields, without_blanks};
 
 /// How large a request's head may be.
 #[derive(Clone, Copy, Debug)]
@@ -227,7 +227,7 @@ impl Section {
             .position(|byte| *byte == b':')
             .ok_or(malformed)?;
         let name = field_name(&line[..colon]).map_err(|_| malformed)?;
-        let value = share(trimmed(&line[colon + 1..]));
+        let value = share(without_blanks(&line[colon + 1..]));
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| malformed)?;
         self.tell(&name, &value, is_old)?;
         let appended = self.headers.try_append(name, value);
@@ -335,17 +335,6 @@ fn uri(target: &[u8], share: impl Fn(&[u8]) -> Bytes) -> Result<Uri, BadRequest>
         return Err(BadRequest::RequestLine);
     }
     Uri::from_maybe_shared(share(target)).map_err(|_| BadRequest::Malformed)
-}
-
-/// RFC 9110 §5.6.3: blanks around a value are none of it. Any other byte is looked at.
-fn trimmed(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = value {
-        value = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// A length in decimal digits and nothing else, small enough to be counted in.

@@ -278,9 +278,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
         let (parts, mut body) = response.into_parts();
         let is_switch = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         let mut last = exchange.last || exchange.refused.is_some() || self.waits.stop.is_told();
+        let mut out = Outgoing::new();
         {
             let mut wire = self.wire.lock();
-            wire.answer();
+            if let Some(unsaid) = wire.answer() {
+                // Its client may never send the body that it waits to be asked for.
+                last |= wire.stage() != Stage::Ended;
+                out.put(|out| out.extend_from_slice(unsaid.begun()));
+            }
             if wire.stage() == Stage::Left {
                 wire.pass_over();
             }
@@ -291,7 +296,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
                 Stage::Left => true,
             };
         }
-        let mut out = Outgoing::new();
         // A connection that switches ends as this one, and that is not said.
         last &= !is_switch;
         let asked = &exchange.asked;
@@ -381,21 +385,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
             let wire = self.wire.lock();
             self.is_over || wire.stage() != Stage::Ended || !wire.read.is_empty()
         };
-        let mut end = None;
+        let (mut is_shut, mut end) = (false, None);
         poll_fn(|context| {
             let mut wire = self.wire.lock();
             let mut stream = Pin::new(&mut wire.stream);
-            if end.is_none() {
-                let shut = ready!(stream.as_mut().poll_shutdown(context));
-                if shut.is_err() || !is_unread {
-                    return Poll::Ready(());
+            if !is_shut {
+                match stream.as_mut().poll_shutdown(context) {
+                    Poll::Ready(Ok(())) if is_unread => is_shut = true,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    // TLS says goodbye, to a client that may take nothing any more.
+                    Poll::Pending => {}
                 }
-                end = Some(Box::pin(sleep(LINGER)));
             }
-            if let Some(end) = &mut end
-                && end.as_mut().poll(context).is_ready()
-            {
+            let end = end.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+            if end.as_mut().poll(context).is_ready() {
                 return Poll::Ready(());
+            }
+            if !is_shut {
+                return Poll::Pending;
             }
             let mut space = [0; 4096];
             loop {

@@ -117,6 +117,21 @@ pub(super) enum Stage {
     Left,
 }
 
+/// What is left of the word to go on.
+pub(super) struct Unsaid(&'static [u8]);
+
+impl Unsaid {
+    /// The end of what has begun, without which it would run into what follows; nothing, if it has
+    /// not begun.
+    pub(super) const fn begun(&self) -> &'static [u8] {
+        if self.0.len() < CONTINUE.len() {
+            self.0
+        } else {
+            &[]
+        }
+    }
+}
+
 impl<S> Wire<S> {
     /// A message has begun. Tells whether it has a body, which then is somebody's.
     pub(super) fn begin(&mut self, told: &Told, is_old: bool) -> bool {
@@ -134,9 +149,11 @@ impl<S> Wire<S> {
         true
     }
 
-    /// The answer begins: nothing can be said before it any more.
-    pub(super) fn answer(&mut self) {
-        self.interim = None;
+    /// The answer begins: nothing can be said before it any more. Gives what was not said of the
+    /// word to go on, where one was due.
+    pub(super) fn answer(&mut self) -> Option<Unsaid> {
+        let left = self.interim.take()?;
+        (!left.is_empty()).then_some(Unsaid(left))
     }
 
     /// How far the body has come.

@@ -333,6 +333,18 @@ fn what_came_before_is_read_as_it_was_and_nothing_else_is() {
         };
         let refused = read(&format!("GET / HTTP/1.1\r\n{section}"), &narrow);
         assert_eq!(refused.err(), Some(BadRequest::Headers));
+        // Also where the lines come one by one, and not all of them are looked at together.
+        let lines = format!("GET / HTTP/1.1\r\n{section}");
+        let mut heads = Heads::new(Bounds { count: 2, ..WIDE });
+        let mut read_in_pieces = BytesMut::new();
+        let refused = lines.as_bytes().chunks(28).find_map(|piece| {
+            read_in_pieces.extend_from_slice(piece);
+            heads.take(&mut read_in_pieces).err()
+        });
+        assert_eq!(
+            refused.map(|refused| refused.because),
+            Some(BadRequest::Headers)
+        );
         // HTTP/1.0 has no chunks.
         let chunked = "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert!(read(&format!("POST / HTTP/1.1\r\n{chunked}"), &WIDE).is_ok());

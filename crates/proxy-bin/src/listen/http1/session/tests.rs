@@ -91,6 +91,16 @@ impl Answerer for Arc<Told> {
         let path = request.uri().path().to_owned();
         match path.as_str() {
             "/slow" => self.gate.notified().await,
+            "/early" => {
+                let mut body = request.into_body();
+                tokio::select! {
+                    biased;
+                    _ = body.frame() => {}
+                    () = self.gate.notified() => {}
+                }
+                *self.held.lock().expect("a lock") = Some(body);
+                return Response::new(Made(full("early"), false));
+            }
             "/unread" => return Response::new(Made(full("unread"), true)),
             "/held" => {
                 *self.held.lock().expect("a lock") = Some(request.into_body());
@@ -154,7 +164,11 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let (ours, client) = tokio::io::duplex(4096);
+    scene_with_room_for(4096)
+}
+
+fn scene_with_room_for(bytes: usize) -> Scene {
+    let (ours, client) = tokio::io::duplex(bytes);
     let (told, stop) = (Arc::new(Told::default()), CancellationToken::new());
     let served = tokio::spawn({
         let (told, stop) = (Arc::clone(&told), stop.clone());
@@ -402,6 +416,80 @@ async fn a_body_is_asked_for_when_it_is_wanted() {
     scene.send(request("/", "0")).await;
     scene.send("abc").await;
     assert!(scene.rest().await.starts_with("HTTP/1.0 200 OK\r\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_to_go_on_is_finished_before_the_answer_and_who_never_got_it_is_let_go() {
+    const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+    let wants = "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+    // The client takes ten bytes of the word, and the upstream answers.
+    let mut scene = scene_with_room_for(OK.len() + 10);
+    scene.send("GET / HTTP/1.1\r\n\r\n").await;
+    let request = format!("PUT /early HTTP/1.1\r\n{wants}");
+    for piece in request.as_bytes().chunks(20) {
+        scene.send(piece).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    scene.told.gate.notify_one();
+    sleep(Duration::from_secs(1)).await;
+    scene.told.held.lock().expect("a lock").take();
+    let rest = scene.rest().await;
+    let rest = rest.strip_prefix(OK).expect("the first answer");
+    let answer = rest.strip_prefix(CONTINUE).expect("all of the word");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nearly"), "{answer}");
+    // An answer without the word: no body may come, and what comes next would be read as one.
+    let mut scene = self::scene();
+    scene.send(format!("PUT /held HTTP/1.1\r\n{wants}")).await;
+    let head = scene.head().await;
+    assert!(head.contains("Connection: close\r\n"), "{head}");
+}
+
+/// A stream that never gets rid of its last word, as TLS to a client that takes nothing more.
+struct Endless(DuplexStream);
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, into)
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_though_its_client_takes_no_goodbye() {
+    let (ours, mut client) = tokio::io::duplex(4096);
+    let told = Arc::new(Told::default());
+    let served = tokio::spawn(async move {
+        serve(Endless(ours), SETTINGS, CancellationToken::new(), &told).await;
+    });
+    let request = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n";
+    client.write_all(request).await.expect("taken");
+    let ended = tokio::time::timeout(Duration::from_secs(30), served).await;
+    ended.expect("it ends").expect("no panic");
 }
 
 #[tokio::test(start_paused = true)]
