@@ -7,8 +7,8 @@ use std::time::Duration;
 use oidc_core::client::{Client, ClientAuthentication};
 use oidc_core::flight::{Entered, FlightTable};
 use oidc_core::grant::{
-    Ended, ExchangeConditions, Grant, GrantPolicy, Granted, KeySource, ProviderReply, Step,
-    SubjectIssuer, TokenExchange,
+    Ended, ExchangeConditions, Grant, GrantPolicy, Granted, ProviderReply, Step, SubjectIssuer,
+    TokenExchange,
 };
 use oidc_core::jose::KeySet;
 use oidc_core::provider::ProviderMetadata;
@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::support::*;
 
-fn taking(words: &str) -> GrantPolicy {
+pub(crate) fn taking(words: &str) -> GrantPolicy {
     let mut policy = policy();
     policy.access_tokens.bearer = words.contains("bearer");
     policy.access_tokens.introspection = words.contains("introspection");
@@ -26,11 +26,11 @@ fn taking(words: &str) -> GrantPolicy {
     policy
 }
 
-fn presented(token: &str) -> Credential {
+pub(crate) fn presented(token: &str) -> Credential {
     Credential::Bearer(Secret::new(token))
 }
 
-fn good_token() -> String {
+pub(crate) fn good_token() -> String {
     access_token(at(0), Duration::from_secs(60))
 }
 
@@ -538,68 +538,6 @@ fn no_key_is_skipped_for_a_bearer_token() {
         code(state.found(&a_strangers_keys(), at(0))),
         "token.key_unknown"
     );
-}
-
-const OTHER: &str = "https://other.test";
-
-/// A token of another allowed issuer.
-fn foreign_token() -> String {
-    let claims = json!({"iss": OTHER, "sub": "jane", "exp": at(60).as_secs()});
-    signed(&header(), &claims)
-}
-
-fn several(jwks_uri: &str) -> Arc<GrantPolicy> {
-    let mut policy = taking("bearer");
-    policy.verification.issuers_allowed = vec![ISSUER.to_owned(), OTHER.to_owned()];
-    let uri = jwks_uri.parse().expect("a URL");
-    let allowed = policy.verification.issuers_allowed.clone();
-    policy.key_sources = vec![KeySource::new(uri, &allowed)];
-    Arc::new(policy)
-}
-
-#[test]
-fn an_issuers_own_keys_verify_its_tokens_and_nobody_elses() {
-    let policy = several("https://other.test/keys");
-    let asked = |token: &str| {
-        let state = keys_of(verifying(&policy, presented(token)).verify(at(0)));
-        state.jwks_uri().as_str().to_owned()
-    };
-    assert_eq!(asked(&foreign_token()), "https://other.test/keys");
-    assert_eq!(asked(&good_token()), "https://idp.test/certs");
-    // The provider's keys are not even tried on the other's token.
-    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
-    let state = keys_of(state.found(&a_strangers_keys(), at(0)));
-    assert!(state.wants_newer());
-    assert_eq!(state.jwks_uri().as_str(), "https://other.test/keys");
-    assert_eq!(
-        code(state.found(&a_strangers_keys(), at(0))),
-        "token.key_unknown"
-    );
-}
-
-#[test]
-fn keys_of_nobody_in_particular_are_tried_after_the_providers() {
-    let policy = several("https://keys.test/all");
-    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
-    assert_eq!(state.jwks_uri().as_str(), "https://idp.test/certs");
-    assert_eq!(
-        state.wanted(),
-        [""; 0],
-        "a set among several may lack a key"
-    );
-    let state = keys_of(state.found(&a_strangers_keys(), at(0)));
-    assert_eq!(state.jwks_uri().as_str(), "https://keys.test/all");
-    assert!(end_of(state.found(&keys(), at(0))).result.is_ok());
-    // A set that cannot be had is no reason to call the token bad.
-    let state = keys_of(verifying(&policy, presented(&foreign_token())).verify(at(0)));
-    let mut step = state.unavailable(Reason::KeysUnavailable, None);
-    for _ in 0..6 {
-        step = match step {
-            Step::Keys(state) => state.found(&a_strangers_keys(), at(0)),
-            step => step,
-        };
-    }
-    assert_eq!(denied(step).reason(), Reason::KeysUnavailable);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod attacks;
 mod authorize;
 mod dpop_client;
 mod edges;
+mod key_sources;
 mod memories;
 mod oracle;
 mod outcomes;
