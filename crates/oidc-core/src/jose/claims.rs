@@ -1,22 +1,45 @@
 //! The claims of a token, typed: RFC 7519 §4. A claim of a wrong type is refused, never absent.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::strict_json;
+use super::{StrictJsonError, strict_json};
 use crate::UnixTime;
 
 /// A set of claims. Where it comes from, and whether to believe it, is told by what holds it.
-#[derive(Clone, PartialEq)]
+///
+/// They are kept as they were written, and each is made a value when it is first asked for: of the
+/// twenty that a token has, hardly any is.
+#[derive(Clone)]
 pub struct Claims {
-    /// In the order of their names. A map's tree would take three times the room, and claims are
-    /// remembered for every token.
-    members: Box<[(Box<str>, Value)]>,
+    text: Box<str>,
+    /// In the order of their names.
+    members: Box<[Member]>,
     audience: Vec<String>,
     expires_at: Option<UnixTime>,
     not_before: Option<UnixTime>,
     issued_at: Option<UnixTime>,
+}
+
+/// A place in the text, which is no longer than a token.
+type Span = Range<u32>;
+
+#[derive(Clone)]
+struct Member {
+    name: Name,
+    value: Span,
+    read: OnceLock<Value>,
+}
+
+#[derive(Clone)]
+enum Name {
+    AsWritten(Span),
+    /// It was written with escapes.
+    Read(Box<str>),
 }
 
 /// Claims that cannot be read.
@@ -52,11 +75,8 @@ impl Claims {
     /// # Errors
     /// If it is no JSON object, a claim stands twice, or a registered claim has a wrong type.
     pub fn parse(payload: &[u8]) -> Result<Self, ClaimsError> {
-        let members = strict_json::object(payload).map_err(|error| match error {
-            strict_json::StrictJsonError::DuplicateMember => ClaimsError::Duplicate,
-            _ => ClaimsError::NotAnObject,
-        })?;
-        Self::of(members)
+        let text = std::str::from_utf8(payload).map_err(|_| ClaimsError::NotAnObject)?;
+        Self::read(text)
     }
 
     /// Claims that were read already, member by member.
@@ -64,17 +84,26 @@ impl Claims {
     /// # Errors
     /// If a registered claim has a wrong type.
     pub(crate) fn of(members: Map<String, Value>) -> Result<Self, ClaimsError> {
+        Self::read(&Value::Object(members).to_string())
+    }
+
+    fn read(text: &str) -> Result<Self, ClaimsError> {
+        let mut came = strict_json::members(text).map_err(|error| match error {
+            StrictJsonError::DuplicateMember => ClaimsError::Duplicate,
+            _ => ClaimsError::NotAnObject,
+        })?;
         let mut claims = Self {
+            text: text.into(),
             members: Box::default(),
             audience: Vec::new(),
             expires_at: None,
             not_before: None,
             issued_at: None,
         };
-        for (name, value) in &members {
-            let right = match name.as_str() {
+        for (name, value) in &came {
+            let right = match name.as_ref() {
                 "iss" | "sub" | "jti" | "azp" | "typ" | "nonce" | "at_hash" | "sid" => {
-                    value.is_string()
+                    value.starts_with('"')
                 }
                 "exp" => date(value, &mut claims.expires_at),
                 "nbf" => date(value, &mut claims.not_before),
@@ -87,12 +116,19 @@ impl Claims {
                 return Err(ClaimsError::WrongType(registered(name)));
             }
         }
-        let mut members: Box<[_]> = members
-            .into_iter()
-            .map(|(name, value)| (name.into_boxed_str(), value))
-            .collect();
-        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        claims.members = members;
+        came.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let member = |(name, value): (Cow<'_, str>, &str)| {
+            Some(Member {
+                name: match name {
+                    Cow::Borrowed(name) => Name::AsWritten(span(text, name)?),
+                    Cow::Owned(name) => Name::Read(name.into()),
+                },
+                value: span(text, value)?,
+                read: OnceLock::new(),
+            })
+        };
+        let members: Option<_> = came.into_iter().map(member).collect();
+        claims.members = members.ok_or(ClaimsError::NotAnObject)?;
         Ok(claims)
     }
 
@@ -137,23 +173,56 @@ impl Claims {
     pub fn members(&self) -> Map<String, Value> {
         let members = self.members.iter();
         members
-            .map(|(name, value)| (name.to_string(), value.clone()))
+            .map(|member| (self.name(member).to_owned(), self.value(member).clone()))
             .collect()
     }
 
     /// A claim of any type, by its top-level name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        let found = self
-            .members
-            .binary_search_by(|(other, _)| other.as_ref().cmp(name));
-        Some(&self.members.get(found.ok()?)?.1)
+        Some(self.value(self.member(name)?))
+    }
+
+    /// Whether there is a claim of this top-level name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.member(name).is_some()
     }
 
     /// A claim that is a string, by its top-level name.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)?.as_str()
+        let member = self.member(name)?;
+        let written = self.at(&member.value);
+        match written.strip_prefix('"')?.strip_suffix('"') {
+            Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Some(text),
+            _ => self.value(member).as_str(),
+        }
+    }
+
+    fn member(&self, name: &str) -> Option<&Member> {
+        let found = self
+            .members
+            .binary_search_by(|member| self.name(member).cmp(name));
+        self.members.get(found.ok()?)
+    }
+
+    fn name<'c>(&'c self, member: &'c Member) -> &'c str {
+        match &member.name {
+            Name::AsWritten(span) => self.at(span),
+            Name::Read(name) => name,
+        }
+    }
+
+    fn value<'c>(&'c self, member: &'c Member) -> &'c Value {
+        // It was read when the claims were, and nothing was wrong with it.
+        let read = || serde_json::from_str(self.at(&member.value)).unwrap_or_default();
+        member.read.get_or_init(read)
+    }
+
+    fn at(&self, span: &Span) -> &str {
+        let (start, end) = (span.start as usize, span.end as usize);
+        self.text.get(start..end).unwrap_or_default()
     }
 
     /// A claim by the path to it, from the outermost name inwards.
@@ -170,9 +239,30 @@ impl Claims {
 /// Names only: the values are about a person.
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.members.iter().map(|(name, _)| name);
+        let names = self.members.iter().map(|member| self.name(member));
         f.debug_list().entries(names).finish()
     }
+}
+
+/// However they were written.
+impl PartialEq for Claims {
+    fn eq(&self, other: &Self) -> bool {
+        let all = |claims: &Self| -> Vec<_> {
+            let members = claims.members.iter();
+            members
+                .map(|member| (claims.name(member).to_owned(), claims.value(member).clone()))
+                .collect()
+        };
+        all(self) == all(other)
+    }
+}
+
+/// Where a part of a text stands in it.
+fn span(text: &str, part: &str) -> Option<Span> {
+    let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let end = start.checked_add(part.len())?;
+    (end <= text.len()).then_some(())?;
+    Some(u32::try_from(start).ok()?..u32::try_from(end).ok()?)
 }
 
 /// The claims whose types are known (RFC 7519 §4.1, OIDC Core §2).
@@ -199,24 +289,24 @@ fn registered(name: &str) -> &'static str {
 }
 
 /// Reads a date; whether it is one.
-fn date(value: &Value, date: &mut Option<UnixTime>) -> bool {
-    *date = match value {
-        Value::Number(number) => numeric_date(number),
+fn date(written: &str, date: &mut Option<UnixTime>) -> bool {
+    *date = match serde_json::from_str(written) {
+        Ok(Value::Number(number)) => numeric_date(&number),
         _ => None,
     };
     date.is_some()
 }
 
 /// Reads one audience or a list of them; whether it is either.
-fn audience(value: &Value, audience: &mut Vec<String>) -> bool {
-    match value {
-        Value::String(one) => audience.push(one.clone()),
-        Value::Array(items) => {
+fn audience(written: &str, audience: &mut Vec<String>) -> bool {
+    match serde_json::from_str(written) {
+        Ok(Value::String(one)) => audience.push(one),
+        Ok(Value::Array(items)) => {
             for item in items {
-                let Some(item) = item.as_str() else {
+                let Value::String(item) = item else {
                     return false;
                 };
-                audience.push(item.to_owned());
+                audience.push(item);
             }
         }
         _ => return false,
