@@ -320,3 +320,23 @@ async fn a_request_under_way_ends_as_it_began() {
         .await
         .says(502, "Bad gateway");
 }
+
+/// So it is for connections that were open before.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_become_narrower_for_connections_that_are_kept() {
+    let mut stage = Stage::set(|_| ()).await;
+    let mut kept = Raw::connect(stage.gateway.address()).await;
+    let request = |lines: usize| {
+        let lines: String = (0..lines).map(|n| format!("X-{n}: v\r\n")).collect();
+        format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+    };
+    kept.ask(request(8)).await.expect(200);
+    stage
+        .reload(|config| {
+            config.gateway("limits", json!({"header_count": 5}));
+        })
+        .await
+        .expect("a good file");
+    kept.ask(request(4)).await.expect(200);
+    kept.ask(request(8)).await.expect(431);
+}

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 /// A token, password, client secret or assertion.
 ///
 /// It has no `Display`, its `Debug` prints nothing of it, and it compares in constant time. Clones
-/// share one place in memory, which is cleared when the last of them is dropped. [`Secret::expose`] is the one way to read it, so
-/// that every reader can be found by that name.
+/// share one place in memory, which is cleared when the last of them is dropped.
+/// [`Secret::expose`] is the one way to read it, so that every reader can be found by that name.
 ///
 /// ```
 /// let secret = oidc_core::Secret::new("s3cr3t");

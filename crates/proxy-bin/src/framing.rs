@@ -90,20 +90,15 @@ impl BadRequest {
 /// Checks a message, and gives the host that it is for: in lower case, without a port.
 ///
 /// `refused` is what was found wrong with its bytes, before they were parsed.
-pub(crate) fn check<'p>(
-    parts: &'p Parts,
-    limits: &Limits,
+pub(crate) fn check(
+    parts: &Parts,
     refused: Option<BadRequest>,
-) -> Result<Cow<'p, str>, BadRequest> {
+) -> Result<Cow<'_, str>, BadRequest> {
     if let Some(refused) = refused {
         return Err(refused);
     }
     if parts.method == Method::CONNECT || parts.method == Method::TRACE {
         return Err(BadRequest::Method);
-    }
-    // HTTP/1.1 is held to the rest as its lines are read.
-    if parts.version == Version::HTTP_2 {
-        check_size(parts, limits)?;
     }
     let met = |expected: &HeaderValue| expected.as_bytes().eq_ignore_ascii_case(b"100-continue");
     if !parts.headers.get_all(header::EXPECT).iter().all(met) {
@@ -352,7 +347,7 @@ mod tests {
             ("/", vec![("host", "a, b")], Err(BadRequest::HostMalformed)),
         ] {
             let parts = parts(target, &headers);
-            let found = check(&parts, &LIMITS, None);
+            let found = check(&parts, None);
             assert_eq!(
                 found.as_deref(),
                 expected.as_ref().map(|host| *host),
@@ -411,9 +406,9 @@ mod tests {
                 400,
             ),
         ] {
-            let mut request = request;
-            request.version = Version::HTTP_2;
-            let bad = check(&request, &LIMITS, refused).expect_err("refused");
+            let bad = check(&request, refused)
+                .and_then(|_| check_size(&request, &LIMITS))
+                .expect_err("refused");
             assert_eq!(bad.status().as_u16(), status, "{bad:?}");
         }
     }

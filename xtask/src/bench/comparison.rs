@@ -1,5 +1,7 @@
 //! The comparison from beginning to end: what is asked for, what is built, the rounds, the report.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
@@ -68,6 +70,42 @@ pub(crate) struct Comparison {
     micro: bool,
 }
 
+/// Measures, unless the program is told to stop.
+///
+/// # Errors
+/// As the measurement, or if it was stopped.
+pub(super) fn until_stopped<T>(measurement: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            measured = measurement => measured,
+            () = signals.received() => bail!("stopped"),
+        }
+    })
+}
+
+/// Writes a report that lacks nothing, or that is wanted all the same.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn keep(
+    lacks: &[&str],
+    wanted: bool,
+    write: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    if lacks.is_empty() || wanted {
+        write(&root().join(FOLDER))?;
+        println!("written to {FOLDER}/");
+    } else {
+        println!("not written to {FOLDER}/: {}", lacks.join(", "));
+    }
+    Ok(())
+}
+
 fn contender(id: &str) -> Result<Contender, String> {
     Contender::find(id).ok_or_else(|| "no contender of this name".to_owned())
 }
@@ -92,29 +130,13 @@ impl Comparison {
             println!("{busy}");
         }
         let built = build(&self.profile)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let report = runtime.block_on(async {
-            let mut signals = Signals::new()?;
-            tokio::select! {
-                report = self.measure(machine, built, tools, &missing) => report,
-                () = signals.received() => bail!("stopped"),
-            }
-        })?;
+        let report = until_stopped(self.measure(machine, built, tools, &missing))?;
         println!("\n{}", markdown(&report));
         let lacks = self.lacks(&missing);
         if self.no_write {
             return Ok(());
         }
-        if lacks.is_empty() || self.write {
-            write(&report, &root().join(FOLDER))?;
-            println!("written to {FOLDER}/");
-        } else {
-            println!("not written to {FOLDER}/: {}", lacks.join(", "));
-        }
-        Ok(())
+        keep(&lacks, self.write, |folder| write(&report, folder))
     }
 
     async fn measure(

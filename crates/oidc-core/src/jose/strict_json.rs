@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -30,17 +30,9 @@ pub enum StrictJsonError {
 
 /// Reads one object and nothing after it.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictJsonError> {
-    // At once, rather than text by text.
     let text = std::str::from_utf8(bytes).map_err(|_| StrictJsonError::NotJson)?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Strict(DEPTH_MAX)
-        .deserialize(&mut deserializer)
-        .map_err(|error| cause(&error))?;
-    deserializer.end().map_err(|_| StrictJsonError::NotJson)?;
-    match value {
-        Value::Object(map) => Ok(map),
-        _ => Err(StrictJsonError::NotAnObject),
-    }
+    members(text)?;
+    serde_json::from_str(text).map_err(|_| StrictJsonError::NotJson)
 }
 
 /// The members of one object, with nothing after it: their names, and their values as they are
@@ -128,7 +120,7 @@ impl<'de> Visitor<'de> for MemberName {
     }
 }
 
-/// Reads a value with this much depth left, as [`Strict`] does, and keeps nothing of it.
+/// Looks at a value with this much depth left, and keeps nothing of it.
 struct Checked(u8);
 
 impl<'de> DeserializeSeed<'de> for Checked {
@@ -212,85 +204,6 @@ fn cause(error: &serde_json::Error) -> StrictJsonError {
     }
 }
 
-/// Reads a value with this much depth left.
-struct Strict(u8);
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Strict {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        self.0
-            .checked_sub(1)
-            .map(Self)
-            .ok_or_else(|| E::custom(DEEP))
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        Value::deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(self.deeper()?)? {
-            array.push(item);
-        }
-        Ok(array.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(self.deeper()?)?;
-            if map.insert(name, value).is_some() {
-                return Err(serde::de::Error::custom(DUPLICATE));
-            }
-        }
-        Ok(map.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,7 +256,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn both_ways_of_reading_agree(
+        fn what_is_taken_is_read_as_usual_and_what_is_refused_is_so_for_its_reason(
             parts in proptest::collection::vec(
                 proptest::sample::select(vec![
                     "{", "}", "[", "]", ":", ",", "\"a\"", "\"b\"", "\"\\u0061\"", "\"\\ud800\"",
@@ -354,15 +267,34 @@ mod tests {
             ),
         ) {
             for text in [parts.concat(), format!("{{\"x\":{}}}", parts.concat())] {
+                let usual = serde_json::from_str::<Value>(&text);
                 let whole = object(text.as_bytes());
                 let by_member = members(&text);
                 proptest::prop_assert_eq!(whole.is_ok(), by_member.is_ok(), "{}", text);
-                if let (Ok(whole), Ok(by_member)) = (whole, by_member) {
-                    proptest::prop_assert_eq!(whole.len(), by_member.len());
-                    for (name, value) in by_member {
-                        let value: Value = serde_json::from_str(value).expect("it was read");
-                        proptest::prop_assert_eq!(whole.get(name.as_ref()), Some(&value));
+                match (whole, by_member) {
+                    (Ok(whole), Ok(by_member)) => {
+                        proptest::prop_assert_eq!(whole.len(), by_member.len());
+                        for (name, value) in by_member {
+                            let value: Value = serde_json::from_str(value).expect("it was read");
+                            proptest::prop_assert_eq!(whole.get(name.as_ref()), Some(&value));
+                        }
+                        proptest::prop_assert_eq!(usual.ok(), Some(Value::Object(whole)));
                     }
+                    (Err(StrictJsonError::NotJson), _) => {
+                        proptest::prop_assert!(usual.is_err(), "{}", text);
+                    }
+                    (Err(StrictJsonError::NotAnObject), _) => {
+                        proptest::prop_assert!(!text.trim_start().starts_with('{'), "{}", text);
+                    }
+                    // Nothing here is deep: a name stands twice.
+                    (Err(error), _) => {
+                        proptest::prop_assert_eq!(error, StrictJsonError::DuplicateMember);
+                        // In one text it is `a`, `b`, or the escaped `a`.
+                        let names = ["\"a\"", "\"b\"", "\"\\u0061\""];
+                        let count: usize = names.iter().map(|name| text.matches(name).count()).sum();
+                        proptest::prop_assert!(count >= 2, "{}", text);
+                    }
+                    (Ok(_), Err(_)) => unreachable!("they are both taken or both refused"),
                 }
             }
         }

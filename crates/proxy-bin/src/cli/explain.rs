@@ -237,7 +237,7 @@ impl Explanation<'_> {
         };
         let limits = &self.app.settings().limits;
         let host = framing::check_size(parts, limits)
-            .and_then(|()| framing::check(parts, limits, None))
+            .and_then(|()| framing::check(parts, None))
             .map_err(|bad| no(bad.status().as_u16(), bad.code()))?;
         let path = normalise(parts.uri.path())
             .map_err(|bad| no(400, bad.code()))?

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{Request, Response, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -27,6 +27,7 @@ use super::http1::{self, Answerer, Bounds, Patience};
 use super::listeners::Place;
 use super::streams::Streams;
 use super::taking::{Attendant, Taken};
+use crate::config::Limits;
 use crate::forward::{Body, ClientBody, ForwardError, Hop, OnUpgrade};
 use crate::framing::BadRequest;
 use crate::pipeline;
@@ -40,6 +41,8 @@ pub(crate) struct Connection {
     hop: Hop,
     id: ConnectionId,
     shard: usize,
+    /// What the heads of HTTP/1.1 are held to as they are read.
+    limits: Limits,
     /// Why its last request is refused, if it is.
     refused: OnceLock<BadRequest>,
     place: Arc<Place>,
@@ -72,6 +75,7 @@ impl Connection {
             hop: Hop::new(address, https, accepted.port, trusted),
             id: ConnectionId::new(),
             shard: NEXT.fetch_add(1, Ordering::Relaxed),
+            limits: app.settings().limits,
             refused: OnceLock::new(),
             place: Arc::clone(&accepted.place),
             certificate: None,
@@ -100,6 +104,13 @@ impl Connection {
     #[must_use]
     pub(crate) const fn shard(&self) -> usize {
         self.shard
+    }
+
+    /// Whether a request of this version was held to these limits as it was read: not if it came
+    /// by HTTP/2, or by a connection that is older than they are.
+    #[must_use]
+    pub(crate) fn has_held_to(&self, version: Version, limits: &Limits) -> bool {
+        version != Version::HTTP_2 && self.limits == *limits
     }
 
     /// The id of the connection's next request.
@@ -217,7 +228,7 @@ async fn http1(
     stop: CancellationToken,
 ) {
     let app = shared.app();
-    let (limits, timeouts) = (app.settings().limits, app.settings().timeouts);
+    let (limits, timeouts) = (connection.limits, app.settings().timeouts);
     drop(app);
     let settings = http1::Settings {
         bounds: Bounds {

@@ -89,8 +89,14 @@ impl<'a> Exchange<'a> {
     async fn run(mut self, request: Request<ClientBody>) -> Outcome<Response<Body>> {
         let (mut parts, incoming) = request.into_parts();
         let limits = &self.app.settings().limits;
-        let host =
-            framing::check(&parts, limits, self.connection.refused()).map_err(Self::bad_request)?;
+        let host = framing::check(&parts, self.connection.refused())
+            .and_then(|host| {
+                if !self.connection.has_held_to(parts.version, limits) {
+                    framing::check_size(&parts, limits)?;
+                }
+                Ok(host)
+            })
+            .map_err(Self::bad_request)?;
         let uri = parts.uri.clone();
         let path = normalise(uri.path())
             .map_err(|bad| Refusal::new(bad.code(), StatusCode::BAD_REQUEST))?;

@@ -62,15 +62,17 @@ impl Story {
     }
 
     pub(super) fn tell(&self, app: &App, status: StatusCode, begun: Instant) {
-        if !tracing::enabled!(target: "access", Level::WARN) {
-            return;
-        }
         let ours = self
             .denial
             .as_ref()
             .is_some_and(|denial| denial.reason().fault() != Fault::Caller);
         let is_warning = ours || (self.reason.is_some() && status.is_server_error());
-        if !is_warning && !tracing::enabled!(target: "access", Level::INFO) {
+        let is_wanted = if is_warning {
+            tracing::enabled!(target: "access", Level::WARN)
+        } else {
+            tracing::enabled!(target: "access", Level::INFO)
+        };
+        if !is_wanted {
             return;
         }
         let route = self

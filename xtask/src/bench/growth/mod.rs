@@ -10,14 +10,14 @@ mod specimen;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use self::dimension::Dimension;
 use self::report::Report;
 use self::results::Results;
 use self::specimen::Specimen;
-use super::comparison::{FOLDER, RELEASE, build, command_line};
+use super::comparison::{RELEASE, build, command_line, keep, until_stopped};
 use super::ground::{Built, Ground};
 use super::machine::Machine;
 use super::plan::order;
@@ -25,8 +25,6 @@ use super::process::{Server, allow_many_files, bound};
 use super::progress::Progress;
 use super::tools::Tools;
 use crate::gateway::free_address;
-use crate::signals::Signals;
-use crate::workspace::root;
 
 /// Rounds of a whole measurement, and of a short look.
 const ROUNDS: u32 = 7;
@@ -87,29 +85,14 @@ impl Growth {
             println!("{busy}");
         }
         let built = build(&self.profile)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let report = runtime.block_on(async {
-            let mut signals = Signals::new()?;
-            tokio::select! {
-                report = self.measure(machine, built, tools) => report,
-                () = signals.received() => bail!("stopped"),
-            }
-        })?;
+        let report = until_stopped(self.measure(machine, built, tools))?;
         println!("\n{}", report::markdown(&report));
         if self.no_write {
             return Ok(());
         }
-        let lacks = self.lacks(&report);
-        if lacks.is_empty() || self.write {
-            report::write(&report, &root().join(FOLDER))?;
-            println!("written to {FOLDER}/");
-        } else {
-            println!("not written to {FOLDER}/: {}", lacks.join(", "));
-        }
-        Ok(())
+        keep(&self.lacks(&report), self.write, |folder| {
+            report::write(&report, folder)
+        })
     }
 
     async fn measure(&self, machine: Machine, built: Built, tools: Tools) -> Result<Report> {

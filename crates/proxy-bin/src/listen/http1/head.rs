@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use memchr::{memchr, memchr3};
 
-use super::familiar;
+use super::section_cache;
 use crate::framing::BadRequest;
 use crate::http1::{field_name, spare_fields, without_blanks};
 
@@ -137,7 +137,7 @@ fn read(
     let target = uri(target, &share)?;
     let rest = &bytes[end + 1..];
     let known = if lines > 0 && !is_old {
-        familiar::section(rest, lines, bounds)
+        section_cache::section(rest, lines, bounds)
     } else {
         None
     };

@@ -4,13 +4,13 @@
 mod answer;
 mod body;
 mod date;
-mod familiar;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
 mod head;
 mod heads;
 mod outgoing;
 mod patience;
+mod section_cache;
 mod session;
 mod switch;
 mod wire;

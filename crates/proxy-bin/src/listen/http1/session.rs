@@ -281,10 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
         let mut out = Outgoing::new();
         {
             let mut wire = self.wire.lock();
-            if let Some(unsaid) = wire.answer() {
+            if let Some(unsent) = wire.answer() {
                 // Its client may never send the body that it waits to be asked for.
                 last |= wire.stage() != Stage::Ended;
-                out.put(|out| out.extend_from_slice(unsaid.begun()));
+                out.put(|out| out.extend_from_slice(unsent.begun()));
             }
             if wire.stage() == Stage::Left {
                 wire.pass_over();

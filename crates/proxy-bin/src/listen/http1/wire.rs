@@ -117,10 +117,10 @@ pub(super) enum Stage {
     Left,
 }
 
-/// What is left of the word to go on.
-pub(super) struct Unsaid(&'static [u8]);
+/// What is left of a `100 Continue` that was due (RFC 9110 §15.2.1).
+pub(super) struct UnsentInterim(&'static [u8]);
 
-impl Unsaid {
+impl UnsentInterim {
     /// The end of what has begun, without which it would run into what follows; nothing, if it has
     /// not begun.
     pub(super) const fn begun(&self) -> &'static [u8] {
@@ -149,11 +149,11 @@ impl<S> Wire<S> {
         true
     }
 
-    /// The answer begins: nothing can be said before it any more. Gives what was not said of the
-    /// word to go on, where one was due.
-    pub(super) fn answer(&mut self) -> Option<Unsaid> {
+    /// The answer begins: nothing can be said before it any more. Gives what was not
+    /// written of a `100 Continue`, where one was due.
+    pub(super) fn answer(&mut self) -> Option<UnsentInterim> {
         let left = self.interim.take()?;
-        (!left.is_empty()).then_some(Unsaid(left))
+        (!left.is_empty()).then_some(UnsentInterim(left))
     }
 
     /// How far the body has come.

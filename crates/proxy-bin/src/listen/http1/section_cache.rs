@@ -99,3 +99,56 @@ fn mark(bytes: &[u8]) -> u64 {
         .fold(0_u64, |mixed, lane| mixed.rotate_left(17) ^ lane);
     mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        line: 100,
+        headers: 200,
+        count: 3,
+    };
+
+    #[test]
+    fn a_section_is_known_from_its_second_time_on_and_no_other_is() {
+        let bytes = b"Host: a\r\nX-Known: yes\r\n\r\n";
+        let other = b"Host: a\r\nX-Known: yet\r\n\r\n";
+        let known = |bytes: &[u8], bounds: &Bounds| section(bytes, 3, bounds).is_some();
+        assert!(!known(bytes, &BOUNDS));
+        assert!(known(bytes, &BOUNDS));
+        assert!(!known(other, &BOUNDS));
+        assert!(known(bytes, &BOUNDS));
+        assert_eq!(
+            section(bytes, 3, &BOUNDS).expect("known").headers["x-known"],
+            "yes"
+        );
+        // It is read again where it may be too much.
+        assert!(!known(bytes, &Bounds { count: 1, ..BOUNDS }));
+        assert!(!known(
+            bytes,
+            &Bounds {
+                headers: 20,
+                ..BOUNDS
+            }
+        ));
+    }
+
+    #[test]
+    fn what_is_wrong_or_long_is_never_known() {
+        let long = format!("Host: a\r\nX: {}\r\n\r\n", "x".repeat(LONGEST));
+        let wide = Bounds {
+            headers: 2 * LONGEST,
+            ..BOUNDS
+        };
+        for bytes in [
+            "Host: a\r\nB c\r\n\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            &long,
+        ] {
+            for _ in 0..3 {
+                assert!(section(bytes.as_bytes(), 3, &wide).is_none());
+            }
+        }
+    }
+}
