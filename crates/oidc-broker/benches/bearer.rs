@@ -95,7 +95,7 @@ fn bearer(criterion: &mut Criterion) {
     }
 
     let policy = AccessTokenPolicy {
-        issuers: vec![ISSUER.to_owned()],
+        issuers: &[ISSUER.to_owned()],
         algorithms: AlgorithmSet::default(),
         typ: None,
         leeway: Duration::ZERO,

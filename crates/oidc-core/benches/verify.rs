@@ -24,7 +24,7 @@ const ISSUER: &str = "https://idp.test/realms/kong";
 fn verify(criterion: &mut Criterion) {
     let now = UnixTime::from_secs(1_800_000_000);
     let policy = AccessTokenPolicy {
-        issuers: vec![ISSUER.to_owned()],
+        issuers: &[ISSUER.to_owned()],
         algorithms: AlgorithmSet::default(),
         typ: None,
         leeway: Duration::ZERO,

@@ -69,12 +69,12 @@ impl Evidence<'_> {
         &self.grant.policy
     }
 
-    fn issuers(&self) -> Vec<String> {
+    fn issuers(&self) -> &[String] {
         let verification = &self.policy().verification;
         if verification.issuers_allowed.is_empty() {
-            vec![self.metadata.issuer.clone()]
+            std::slice::from_ref(&self.metadata.issuer)
         } else {
-            verification.issuers_allowed.clone()
+            &verification.issuers_allowed
         }
     }
 
@@ -94,12 +94,12 @@ impl Evidence<'_> {
         let access_token = received.access_token.expose();
         let access_token_claims = if looks_signed(access_token) {
             let policy = AccessTokenPolicy {
-                issuers: issuers.clone(),
+                issuers,
                 algorithms: verification.algorithms,
                 leeway: verification.leeway,
                 typ: verification
                     .typ
-                    .clone()
+                    .as_deref()
                     .filter(|_| kind == CredentialKind::Bearer),
                 verify_signature: signature,
                 verify_claims: verification.claims,
@@ -118,7 +118,7 @@ impl Evidence<'_> {
             Some(token) => {
                 let policy = IdTokenPolicy {
                     issuers,
-                    client_id: client_id.clone(),
+                    client_id: &client_id,
                     algorithms: verification.algorithms,
                     leeway: verification.leeway,
                     nonce: None,

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::{StrictJsonError, strict_json};
+use super::strict_json::{self, StrictJsonError, in_order};
 use crate::UnixTime;
 
 /// A set of claims. Where it comes from, and whether to believe it, is told by what holds it.
@@ -17,7 +17,7 @@ use crate::UnixTime;
 #[derive(Clone)]
 pub struct Claims {
     text: Box<str>,
-    /// In the order of their names.
+    /// Shorter names first, and those of one length in their order.
     members: Box<[Member]>,
     audience: Vec<String>,
     expires_at: Option<UnixTime>,
@@ -88,7 +88,7 @@ impl Claims {
     }
 
     fn read(text: &str) -> Result<Self, ClaimsError> {
-        let mut came = strict_json::members(text).map_err(|error| match error {
+        let came = strict_json::members(text).map_err(|error| match error {
             StrictJsonError::DuplicateMember => ClaimsError::Duplicate,
             _ => ClaimsError::NotAnObject,
         })?;
@@ -116,7 +116,6 @@ impl Claims {
                 return Err(ClaimsError::WrongType(registered(name)));
             }
         }
-        came.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let member = |(name, value): (Cow<'_, str>, &str)| {
             Some(Member {
                 name: match name {
@@ -203,7 +202,7 @@ impl Claims {
     fn member(&self, name: &str) -> Option<&Member> {
         let found = self
             .members
-            .binary_search_by(|member| self.name(member).cmp(name));
+            .binary_search_by(|member| in_order(self.name(member), name));
         self.members.get(found.ok()?)
     }
 
@@ -290,11 +289,24 @@ fn registered(name: &str) -> &'static str {
 
 /// Reads a date; whether it is one.
 fn date(written: &str, date: &mut Option<UnixTime>) -> bool {
+    if let Some(seconds) = plain_seconds(written.as_bytes()) {
+        *date = Some(UnixTime::from_secs(seconds));
+        return true;
+    }
     *date = match serde_json::from_str(written) {
         Ok(Value::Number(number)) => numeric_date(&number),
         _ => None,
     };
     date.is_some()
+}
+
+/// A number of seconds as it is usually written: digits, too few to be out of reach.
+fn plain_seconds(written: &[u8]) -> Option<u64> {
+    let is_plain = written.len() <= 18 && written.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| {
+        let value = |sum, digit: &u8| sum * 10 + u64::from(digit - b'0');
+        written.iter().fold(0, value)
+    })
 }
 
 /// Reads one audience or a list of them; whether it is either.

@@ -19,7 +19,7 @@ pub struct CompactJws<'a> {
     signing_input: &'a str,
     header: Arc<JoseHeader>,
     payload: &'a str,
-    signature: Vec<u8>,
+    signature: &'a str,
 }
 
 /// A token that is not taken for a JWS, or whose signature is not taken.
@@ -92,7 +92,7 @@ impl<'a> CompactJws<'a> {
     /// If it is not a compact JWS with a header that is understood in full.
     pub fn parse(token: &'a str) -> Result<Self, JwsError> {
         let parts = Parts::of(token)?;
-        parts.with(JoseHeader::of(parts.header)?)
+        Ok(parts.with(JoseHeader::of(parts.header)?))
     }
 
     /// The same with the whole header, for the one kind of token that does bring its own key: a
@@ -102,7 +102,7 @@ impl<'a> CompactJws<'a> {
     ) -> Result<(Self, Map<String, Value>), JwsError> {
         let parts = Parts::of(token)?;
         let (header, members) = JoseHeader::read(parts.header)?;
-        Ok((parts.with(Arc::new(header))?, members))
+        Ok((parts.with(Arc::new(header)), members))
     }
 
     /// The algorithm that the header names.
@@ -131,15 +131,24 @@ impl<'a> CompactJws<'a> {
         decode(self.payload).ok_or(JwsError::NotCompact)
     }
 
+    /// The decoded signature.
+    ///
+    /// # Errors
+    /// If it is not base64url.
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, JwsError> {
+        decode(self.signature).ok_or(JwsError::NotCompact)
+    }
+
     /// Checks the signature with the fitting keys of a set, and gives the one that made it. Whether
     /// the algorithm is accepted is for the caller to have asked before.
     ///
     /// # Errors
-    /// If no key fits, or none verifies.
+    /// If it is not base64url, no key fits, or none verifies.
     pub fn verify<'k>(&'k self, keys: &'k KeySet) -> Result<&'k Arc<VerificationKey>, JwsError> {
+        let signature = self.signature()?;
         let mut error = JwsError::KeyUnknown;
         for key in keys.candidates(self.kid(), self.algorithm()) {
-            if self.verify_with(key) {
+            if self.is_by(key, &signature) {
                 return Ok(key);
             }
             error = JwsError::SignatureInvalid;
@@ -148,9 +157,15 @@ impl<'a> CompactJws<'a> {
     }
 
     /// Whether this key made the signature.
-    pub(crate) fn verify_with(&self, key: &VerificationKey) -> bool {
-        let input = self.signing_input.as_bytes();
-        key.verify(self.algorithm(), input, &self.signature)
+    ///
+    /// # Errors
+    /// If it is not base64url.
+    pub(crate) fn verify_with(&self, key: &VerificationKey) -> Result<bool, JwsError> {
+        Ok(self.is_by(key, &self.signature()?))
+    }
+
+    fn is_by(&self, key: &VerificationKey, signature: &[u8]) -> bool {
+        key.verify(self.algorithm(), self.signing_input.as_bytes(), signature)
     }
 }
 
@@ -185,12 +200,12 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn with(&self, header: Arc<JoseHeader>) -> Result<CompactJws<'a>, JwsError> {
-        Ok(CompactJws {
+    fn with(&self, header: Arc<JoseHeader>) -> CompactJws<'a> {
+        CompactJws {
             signing_input: self.signing_input,
             header,
             payload: self.payload,
-            signature: decode(self.signature).ok_or(JwsError::NotCompact)?,
-        })
+            signature: self.signature,
+        }
     }
 }

@@ -1,15 +1,14 @@
 //! JSON in which no member stands twice: RFC 8259 §4 leaves the meaning of one that does open, and
 //! two readers that choose differently are a way around a check (RFC 7519 §4).
 
-use std::borrow::Cow;
-use std::fmt;
+mod reader;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-/// How deep arrays and objects may nest.
-const DEPTH_MAX: u8 = 32;
+use self::reader::Reader;
+pub(super) use self::reader::in_order;
 
 /// JSON that is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,173 +34,10 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, StrictJsonError
     serde_json::from_str(text).map_err(|_| StrictJsonError::NotJson)
 }
 
-/// The members of one object, with nothing after it: their names, and their values as they are
-/// written, which were read as strictly.
+/// The members of one object, with nothing after it, [in order](in_order): their names, and their
+/// values as they are written, which were read as strictly.
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, StrictJsonError> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let members = deserializer
-        .deserialize_map(Members)
-        .map_err(|error| not_a_map(text, &error))?;
-    deserializer.end().map_err(|_| StrictJsonError::NotJson)?;
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
-    if has_twice(&mut names) {
-        return Err(StrictJsonError::DuplicateMember);
-    }
-    for (_, value) in &members {
-        // A text without escapes cannot be wrong any more.
-        if value.starts_with('"') && memchr::memchr(b'\\', value.as_bytes()).is_none() {
-            continue;
-        }
-        let mut deserializer = serde_json::Deserializer::from_str(value);
-        Checked(DEPTH_MAX - 1)
-            .deserialize(&mut deserializer)
-            .map_err(|error| cause(&error))?;
-    }
-    Ok(members)
-}
-
-/// JSON that is no object is told from what is no JSON.
-fn not_a_map(text: &str, error: &serde_json::Error) -> StrictJsonError {
-    match text.trim_ascii_start().as_bytes().first() {
-        Some(b'{') => cause(error),
-        _ if error.is_data() => StrictJsonError::NotAnObject,
-        _ => StrictJsonError::NotJson,
-    }
-}
-
-fn has_twice<N: Ord>(names: &mut [N]) -> bool {
-    names.sort_unstable();
-    names.windows(2).any(|pair| pair[0] == pair[1])
-}
-
-/// Reads members whose values are looked at later.
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(Cow<'de, str>, &'de str)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(32);
-        while let Some(name) = map.next_key_seed(MemberName)? {
-            members.push((name, map.next_value::<&RawValue>()?.get()));
-        }
-        Ok(members)
-    }
-}
-
-/// Reads a name, which is copied only if it was written with escapes.
-struct MemberName;
-
-impl<'de> DeserializeSeed<'de> for MemberName {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for MemberName {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
-    }
-}
-
-/// Looks at a value with this much depth left, and keeps nothing of it.
-struct Checked(u8);
-
-impl<'de> DeserializeSeed<'de> for Checked {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Checked {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        self.0
-            .checked_sub(1)
-            .map(Self)
-            .ok_or_else(|| E::custom(DEEP))
-    }
-}
-
-impl<'de> Visitor<'de> for Checked {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while items.next_element_seed(self.deeper()?)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut names = Vec::new();
-        while let Some(name) = map.next_key_seed(MemberName)? {
-            names.push(name);
-            map.next_value_seed(self.deeper()?)?;
-        }
-        if has_twice(&mut names) {
-            return Err(serde::de::Error::custom(DUPLICATE));
-        }
-        Ok(())
-    }
-}
-
-const DUPLICATE: &str = "duplicate member";
-const DEEP: &str = "too deep";
-
-/// serde carries a cause as text only; these two are ours.
-fn cause(error: &serde_json::Error) -> StrictJsonError {
-    let text = error.to_string();
-    if text.starts_with(DUPLICATE) {
-        StrictJsonError::DuplicateMember
-    } else if text.starts_with(DEEP) {
-        StrictJsonError::TooDeep
-    } else {
-        StrictJsonError::NotJson
-    }
+    Reader::new(text).whole_object()
 }
 
 #[cfg(test)]
@@ -243,9 +79,9 @@ mod tests {
         let text = r#" { "a\u0062" : "x\ny" , "c":[1, {"d":null}],"e":-1.5e3 } "#;
         let found = members(text).expect("an object");
         let expected = [
-            ("ab", r#""x\ny""#),
             ("c", r#"[1, {"d":null}]"#),
             ("e", "-1.5e3"),
+            ("ab", r#""x\ny""#),
         ];
         let found: Vec<_> = found
             .iter()

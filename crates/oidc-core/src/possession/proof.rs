@@ -287,7 +287,7 @@ impl ProofCheck<'_> {
 
         let key = VerificationKey::from_jwk(jwk, jws.algorithm()).ok_or(E::KeyRejected)?;
         let thumbprint = KeyThumbprint::of_jwk(jwk).ok_or(E::KeyRejected)?;
-        if !jws.verify_with(&key) {
+        if !jws.verify_with(&key)? {
             return Err(E::SignatureInvalid);
         }
         Ok(Proof {

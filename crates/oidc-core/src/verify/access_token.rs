@@ -8,16 +8,16 @@ use crate::jose::{AlgorithmSet, Claims, KeySet};
 
 /// What an access token is held to.
 #[derive(Clone, Debug)]
-pub struct AccessTokenPolicy {
+pub struct AccessTokenPolicy<'a> {
     /// Accepted `iss`.
-    pub issuers: Vec<String>,
+    pub issuers: &'a [String],
     /// Accepted algorithms.
     pub algorithms: AlgorithmSet,
     /// By how much clocks may differ.
     pub leeway: Duration,
     /// The JOSE `typ` that it must have, in lower case and without `application/`, such as
     /// `at+jwt` (RFC 9068 §2.1); `None` takes no `typ`, `JWT` and `at+jwt`.
-    pub typ: Option<String>,
+    pub typ: Option<&'a str>,
     /// Whether the signature is checked.
     pub verify_signature: bool,
     /// Whether issuer and times are checked. A token of another type is refused in any case.
@@ -31,19 +31,19 @@ pub struct AccessTokenPolicy {
 pub fn verify_access_token(
     token: &str,
     keys: &KeySet,
-    policy: &AccessTokenPolicy,
+    policy: &AccessTokenPolicy<'_>,
     now: UnixTime,
 ) -> Result<Verified<Claims>, VerifyError> {
     let (jws, verified) = signed(token, keys, policy.algorithms, policy.verify_signature)?;
     let claims = verified.get();
-    let fits = match &policy.typ {
-        Some(wanted) => jws.typ().is_some_and(|typ| media_type(typ) == *wanted),
+    let fits = match policy.typ {
+        Some(wanted) => jws.typ().is_some_and(|typ| is_media_type(typ, wanted)),
         None => jws.typ().is_none_or(is_access_token_type),
     };
     if !fits || is_of_another_kind(claims) {
         return Err(VerifyError::Type);
     }
-    if policy.typ.as_deref() == Some("at+jwt") {
+    if policy.typ == Some("at+jwt") {
         // RFC 9068 §2.2: who asks for this type may rely on all of it.
         let texts = ["iss", "sub", "client_id", "jti"];
         let missing = texts.iter().any(|name| claims.text(name).is_none());
@@ -64,16 +64,18 @@ pub fn verify_access_token(
 }
 
 /// RFC 7515 §4.1.9: `application/` may be left out, and case does not count.
-fn media_type(typ: &str) -> String {
-    let typ = typ.to_ascii_lowercase();
-    match typ.strip_prefix("application/") {
-        Some(bare) => bare.to_owned(),
-        None => typ,
-    }
+fn is_media_type(typ: &str, wanted: &str) -> bool {
+    let bare = match typ.split_at_checked(APPLICATION.len()) {
+        Some((before, bare)) if before.eq_ignore_ascii_case(APPLICATION) => bare,
+        _ => typ,
+    };
+    bare.eq_ignore_ascii_case(wanted)
 }
 
+const APPLICATION: &str = "application/";
+
 fn is_access_token_type(typ: &str) -> bool {
-    matches!(media_type(typ).as_str(), "jwt" | "at+jwt")
+    is_media_type(typ, "jwt") || is_media_type(typ, "at+jwt")
 }
 
 /// Whether the claims are those of another kind of token: Keycloak names the kind in `typ`; a hash

@@ -14,9 +14,9 @@ use crate::jose::{Algorithm, AlgorithmSet, Claims, KeySet};
 #[derive(Clone, Debug)]
 pub struct IdTokenPolicy<'a> {
     /// Accepted `iss`.
-    pub issuers: Vec<String>,
+    pub issuers: &'a [String],
     /// The client that it must be for.
-    pub client_id: String,
+    pub client_id: &'a str,
     /// Accepted algorithms.
     pub algorithms: AlgorithmSet,
     /// By how much clocks may differ.
@@ -61,7 +61,8 @@ pub fn verify_id_token(
             return Err(VerifyError::Issuer);
         }
         // 3. The audience.
-        if !claims.audience().contains(&policy.client_id) {
+        let mut audience = claims.audience().iter();
+        if !audience.any(|audience| audience == policy.client_id) {
             return Err(VerifyError::Audience);
         }
         // 4. and 5. The authorized party, which has to be named where there are several audiences.

@@ -69,8 +69,8 @@ impl Provider {
         let limits = KeySetLimits::default();
         let keys = KeySet::parse(self.jwks().to_string().as_bytes(), &limits).expect("a key set");
         let policy = IdTokenPolicy {
-            issuers: vec![ISSUER.to_owned()],
-            client_id: CLIENT.to_owned(),
+            issuers: &[ISSUER.to_owned()],
+            client_id: CLIENT,
             algorithms: AlgorithmSet::default(),
             leeway: Duration::ZERO,
             nonce: None,

@@ -126,6 +126,10 @@ impl Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // One piece takes the system a shorter way.
+        if let ([piece], Stream::Plain(stream)) = (slices, &mut self.stream) {
+            return Pin::new(stream).poll_write(context, piece);
+        }
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
