@@ -155,9 +155,6 @@ impl Exchange<'_> {
         let client_arg = extraction.client_arg.as_deref();
         let calling = self.caller(plugin, extraction.found, client_arg, &evidence);
         let (caller, standing) = Box::pin(calling).await?;
-        // What a signature takes, others have waited for. They go first: then what several of them
-        // have for the upstream goes out together, and wakes it once.
-        tokio::task::yield_now().await;
         route
             .admit(caller.identity())
             .map_err(|denial| match caller.granted() {
