@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::jws::decode;
+use super::base64url::decode;
 use super::{Algorithm, JwsError, strict_json};
 
 /// What a header says, of what is listened to.

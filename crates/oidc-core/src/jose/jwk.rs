@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{
 };
 use serde_json::{Map, Value};
 
-use super::jws::decode;
+use super::base64url::decode;
 use super::{Algorithm, strict_json};
 
 /// The bounds of a key set.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
+use super::base64url::decode;
 use super::header::JoseHeader;
 use super::{Algorithm, KeySet, VerificationKey};
 
@@ -75,12 +74,6 @@ impl JwsError {
             Self::SignatureInvalid => "token.signature_invalid",
         }
     }
-}
-
-/// base64url without padding, in the one form that RFC 7515 §2 allows: the decoder refuses
-/// padding, other alphabets and stray trailing bits.
-pub(crate) fn decode(part: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(part).ok()
 }
 
 impl<'a> CompactJws<'a> {

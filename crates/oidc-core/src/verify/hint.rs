@@ -1,7 +1,7 @@
 //! What can be told of a token without verifying it: which key to fetch, and a hint, no more.
 //! Serves the contract: a refresh token is opaque, its claims, where it is a JWT, are a hint only.
 
-use memchr::memchr_iter;
+use memchr::memchr;
 
 use crate::jose::{Algorithm, Claims, CompactJws, JwsError, decode};
 
@@ -37,10 +37,13 @@ pub fn peek(token: &str) -> Result<TokenKind, JwsError> {
 /// Opaque tokens may have dots in them, too; the first part of a signed one is a JSON object, if
 /// perhaps with white space before it.
 pub(crate) fn looks_signed(token: &str) -> bool {
-    let mut dots = memchr_iter(b'.', token.as_bytes());
-    let (Some(first), 1) = (dots.next(), dots.count()) else {
+    let dot = |from: usize| memchr(b'.', &token.as_bytes()[from..]).map(|place| from + place);
+    let Some((first, second)) = dot(0).and_then(|first| Some((first, dot(first + 1)?))) else {
         return false;
     };
+    if dot(second + 1).is_some() {
+        return false;
+    }
     let header = &token[..first];
     header.starts_with("ey")
         || decode(header).is_some_and(|header| header.trim_ascii_start().starts_with(b"{"))

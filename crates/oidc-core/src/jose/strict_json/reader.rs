@@ -13,6 +13,19 @@ const DEPTH_MAX: u8 = 32;
 /// A member: its name as it is read, and its value as it is written.
 type Member<'t> = (Cow<'t, str>, &'t str);
 
+/// The bytes within a string that are not simply themselves.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'"' as usize] = true;
+    table[b'\\' as usize] = true;
+    table
+};
+
 /// A text, and how far it was read.
 pub(super) struct Reader<'t> {
     text: &'t str,
@@ -133,22 +146,24 @@ impl<'t> Reader<'t> {
     /// Reads a string; whether it has escapes.
     fn string(&mut self) -> Read<bool> {
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        let mut at = start + 1;
+        self.at += 1;
         let mut escapes = false;
         loop {
-            match bytes.get(at) {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let plain = rest.iter().position(|byte| ENDS_PLAIN[usize::from(*byte)]);
+            // RFC 8259 §7: what is left are control characters, which must be escaped.
+            let plain = plain.ok_or(StrictJsonError::NotJson)?;
+            self.at += plain;
+            match rest.get(plain) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escapes = true;
-                    at += 2;
+                    self.at += 2;
                 }
-                // RFC 8259 §7: these must be escaped.
-                Some(..0x20) | None => return Err(StrictJsonError::NotJson),
-                Some(_) => at += 1,
+                _ => return Err(StrictJsonError::NotJson),
             }
         }
-        self.at = at + 1;
+        self.at += 1;
         if escapes {
             // Whether each is one, and whether surrogates come in pairs.
             let read = serde_json::from_str::<Cow<'_, str>>(self.since(start));
