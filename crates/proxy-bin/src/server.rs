@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,7 +119,10 @@ impl Server {
     }
 
     async fn try_reload(&mut self) -> Result<(), ServerError> {
-        let app = self.shared.prepare_reload()?;
+        // A large configuration takes its time, which is not taken from those who are served.
+        let shared = Arc::clone(&self.shared);
+        let prepared = tokio::task::spawn_blocking(move || shared.prepare_reload()).await;
+        let app = prepared.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))?;
         self.listeners.apply(app.settings()).await?;
         if app.settings().admin_listen != self.shared.app().settings().admin_listen {
             tracing::warn!("gateway.admin_listen changes with the next start, not with a reload");

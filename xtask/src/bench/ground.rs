@@ -21,6 +21,8 @@ use crate::gateway::free_address;
 /// Longer than any comparison: what is measured is not the provider.
 const LIFESPAN: Duration = Duration::from_secs(24 * 3600);
 
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 const SMALL: usize = 1024;
 const LARGE: usize = 1024 * 1024;
 
@@ -184,7 +186,7 @@ impl Ground {
     }
 }
 
-/// Bytes in which a piece that is missing, doubled or moved shows.
+/// Text in which a piece that is missing, doubled or moved shows. It may stand in quotes.
 fn body(length: usize) -> Vec<u8> {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     (0..length)
@@ -193,7 +195,7 @@ fn body(length: usize) -> Vec<u8> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            state.to_le_bytes()[3]
+            LETTERS[usize::from(state.to_le_bytes()[3] % 64)]
         })
         .collect()
 }

@@ -72,10 +72,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A runtime for everything, of so many threads; by default as many as there are cores.
 fn runtime(workers: Option<usize>) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = workers {
-        builder.worker_threads(workers);
-    }
+    use tokio::runtime::Builder;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = match workers.unwrap_or(cores) {
+        // A thread that is alone has nobody to share its queue with, and need not try.
+        1 => Builder::new_current_thread(),
+        workers => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
     builder.enable_all().build()
 }
 

@@ -80,8 +80,9 @@ async fn the_log_is_of_the_format_that_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_when_what_is_under_way_is_finished() {
     let upstream = upstream().await;
-    let files = Files::before(&upstream);
-    for signal in ["TERM", "INT"] {
+    let mut files = Files::before(&upstream);
+    for (signal, workers) in [("TERM", 1), ("TERM", 2), ("INT", 1), ("INT", 2)] {
+        files.config["gateway"]["workers"] = json!(workers);
         upstream.hold();
         let mut serving = Serving::start(&files.write(), &[]);
         let (address, admin) = (serving.listening(), serving.admin());
@@ -109,10 +110,13 @@ async fn a_signal_ends_it_when_what_is_under_way_is_finished() {
 async fn what_takes_too_long_is_cut_and_a_second_signal_does_not_wait() {
     let upstream = upstream().await;
     let mut files = Files::before(&upstream);
-    for (drain, signals, words) in [
-        ("200ms", 1, "the time for draining is over"),
-        ("25s", 2, "told twice to stop"),
+    for (drain, signals, words, workers) in [
+        ("200ms", 1, "the time for draining is over", 1),
+        ("200ms", 1, "the time for draining is over", 2),
+        ("25s", 2, "told twice to stop", 1),
+        ("25s", 2, "told twice to stop", 2),
     ] {
+        files.config["gateway"]["workers"] = json!(workers);
         files.config["gateway"]["timeouts"] = json!({"drain": drain});
         let mut serving = Serving::start(&files.write(), &[]);
         let address = serving.listening();
@@ -134,8 +138,15 @@ async fn what_takes_too_long_is_cut_and_a_second_signal_does_not_wait() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hangup_reads_the_configuration_again() {
+    for workers in [1, 2] {
+        hangup(workers).await;
+    }
+}
+
+async fn hangup(workers: usize) {
     let upstream = upstream().await;
     let mut files = Files::before(&upstream);
+    files.config["gateway"]["workers"] = json!(workers);
     let mut serving = Serving::start(&files.write(), &[]);
     let address = serving.listening();
     files.config["services"][0]["routes"][0]["paths"] = json!(["/new"]);

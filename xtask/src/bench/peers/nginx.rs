@@ -1,4 +1,4 @@
-//! nginx: as the upstream, which serves two files, and as a proxy before it.
+//! nginx: as the upstream, and as a proxy before it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,20 +12,23 @@ use crate::bench::process::bound;
 use crate::bench::tools::Tool;
 use crate::workspace::is_root;
 
-/// An nginx that serves the files of a folder.
+/// An nginx that serves the files of a folder, the small one out of its configuration: the less the
+/// upstream takes of the processors that it shares with the contender, the more is the contender's
+/// what is measured.
 ///
 /// # Errors
-/// If its configuration cannot be written.
+/// If there is no small file, or its configuration cannot be written.
 pub(crate) fn upstream(
     nginx: &Path,
     folder: &Path,
     files: &Path,
     listen: SocketAddr,
 ) -> Result<Command> {
+    let small = std::fs::read_to_string(files.join("small"))?;
     let server = format!(
         "  sendfile on;\n  tcp_nopush on;\n  open_file_cache max=16 inactive=1h;\n  \
          open_file_cache_valid 1h;\n  server {{\n    listen {listen} backlog=4096;\n    \
-         root {};\n  }}\n",
+         root {};\n    location = /small {{\n      return 200 \"{small}\";\n    }}\n  }}\n",
         files.display()
     );
     run(nginx, folder, "upstream", 1, &server)
