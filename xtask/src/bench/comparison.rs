@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use super::contender::Contender;
@@ -17,7 +17,7 @@ use super::results::Results;
 use super::tools::Tools;
 use super::turns::{Field, Turns, WARM_UP_SECONDS};
 use super::usage::Usage;
-use crate::signals::Signals;
+use crate::signals::until_stopped;
 use crate::workspace::{cargo, root, run};
 
 /// Numbers of connections of a whole comparison.
@@ -68,24 +68,6 @@ pub(crate) struct Comparison {
     /// Runs the benchmarks of single functions as well, before
     #[arg(long)]
     micro: bool,
-}
-
-/// Measures, unless the program is told to stop.
-///
-/// # Errors
-/// As the measurement, or if it was stopped.
-pub(super) fn until_stopped<T>(measurement: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        tokio::select! {
-            measured = measurement => measured,
-            () = signals.received() => bail!("stopped"),
-        }
-    })
 }
 
 /// Writes a report that lacks nothing, or that is wanted all the same.

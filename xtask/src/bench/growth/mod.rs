@@ -17,7 +17,7 @@ use self::dimension::Dimension;
 use self::report::Report;
 use self::results::Results;
 use self::specimen::Specimen;
-use super::comparison::{RELEASE, build, command_line, keep, until_stopped};
+use super::comparison::{RELEASE, build, command_line, keep};
 use super::ground::{Built, Ground};
 use super::machine::Machine;
 use super::plan::order;
@@ -25,6 +25,7 @@ use super::process::{Server, allow_many_files, bound};
 use super::progress::Progress;
 use super::tools::Tools;
 use crate::gateway::free_address;
+use crate::signals::until_stopped;
 
 /// Rounds of a whole measurement, and of a short look.
 const ROUNDS: u32 = 7;
