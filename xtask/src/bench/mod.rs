@@ -9,6 +9,7 @@ pub(crate) mod ground;
 mod growth;
 mod load;
 mod machine;
+mod manner;
 mod micro;
 pub(crate) mod peers;
 pub(crate) mod plan;
