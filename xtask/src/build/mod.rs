@@ -89,12 +89,14 @@ impl Build {
             (false, linkage) => guided(linkage)?,
             (true, Linkage::Static) => unguided_static("proxy-bin", PROGRAM, RELEASE)?,
             (true, Linkage::Dynamic) => {
-                run(cargo().args(["build", "--locked", "--release"]).args([
+                let mut build = cargo();
+                build.args(["build", "--locked", "--release"]).args([
                     "--package",
                     "proxy-bin",
                     "--bin",
                     PROGRAM,
-                ]))?;
+                ]);
+                run(&mut build)?;
                 crate::gateway::binary(RELEASE)
             }
         };
