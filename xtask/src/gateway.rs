@@ -13,6 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::workspace::{cargo, program, run, succeeds, target};
 
+/// What the program is called.
+pub(crate) const PROGRAM: &str = "oidc-proxy";
+
 /// How long the gateway may take until it is ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,7 +34,7 @@ pub(crate) struct Gateway {
 /// If it does not build.
 pub(crate) fn build(profile: &str) -> Result<PathBuf> {
     run(cargo()
-        .args(["build", "--package", "proxy-bin", "--bin", "oidc-proxy"])
+        .args(["build", "--package", "proxy-bin", "--bin", PROGRAM])
         .args(["--profile", profile]))?;
     Ok(binary(profile))
 }
@@ -39,7 +42,7 @@ pub(crate) fn build(profile: &str) -> Result<PathBuf> {
 /// Where the gateway of this profile is.
 pub(crate) fn binary(profile: &str) -> PathBuf {
     let folder = if profile == "dev" { "debug" } else { profile };
-    target().join(folder).join("oidc-proxy")
+    target().join(folder).join(PROGRAM)
 }
 
 impl Gateway {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod build;
 mod demo;
 mod engine;
 mod gateway;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::Test),
     /// Checks the rules of the house that no compiler holds.
     Tidy,
+    /// Builds the gateway as it is released, guided by a profile of itself.
+    Build(build::Build),
     /// Measures the gateway beside nginx, haproxy and Apache, on loopback.
     Bench(bench::Bench),
     /// Counts the instructions that a request takes, and compares them with those that are kept.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Test(test) => test.run(),
         Command::Tidy => tidy::run(),
+        Command::Build(build) => build.run(),
         Command::Bench(bench) => bench.run(),
         Command::Instructions(instructions) => instructions.run(),
         Command::Keycloak => keycloak::run(),

@@ -29,7 +29,16 @@ pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
 
 /// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
-    program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What the outer one has said of this package is news to build scripts that look at it (ring's), and
+    // all that depends on theirs would be built anew, now and the next time.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Runs a command with its output shown.
@@ -115,12 +124,24 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }
+    // What cargo has between two flags.
+    if word.contains('\u{1f}') {
+        let word = word.replace('\\', r"\\").replace('\'', r"\'");
+        return format!("$'{}'", word.replace('\u{1f}', r"\x1f"));
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{line, program};
+
+    #[test]
+    fn flags_are_shown_with_what_is_between_them() {
+        let mut command = program("cargo");
+        command.env("FLAGS", "--cfg\u{1f}x='\\'").arg("build");
+        assert_eq!(line(&command), r"FLAGS=$'--cfg\x1fx=\'\\\'' cargo build");
+    }
 
     #[test]
     fn a_command_is_shown_as_it_would_be_typed() {

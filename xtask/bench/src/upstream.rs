@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -78,7 +78,12 @@ pub(crate) async fn serve(listen: SocketAddr, answers: Answers) -> Result<()> {
             TokioIo::new(stream),
             service_fn(move |request: Request<hyper::body::Incoming>| {
                 let answer = answers.to(request.uri().path());
-                async { Ok::<_, Infallible>(answer) }
+                async move {
+                    // To its end, or the connection could not be kept. If it breaks off, whoever sent
+                    // it reads no answer.
+                    let _ = request.into_body().collect().await;
+                    Ok::<_, Infallible>(answer)
+                }
             }),
         ));
     }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use super::contender::Contender;
 use super::ground::{Built, Ground};
 use super::load::Generators;
 use super::machine::Machine;
+use super::manner::Manner;
 use super::micro;
 use super::plan::{Part, Transport, order, settings};
 use super::process::allow_many_files;
@@ -17,8 +18,8 @@ use super::results::Results;
 use super::tools::Tools;
 use super::turns::{Field, Turns, WARM_UP_SECONDS};
 use super::usage::Usage;
-use crate::signals::Signals;
-use crate::workspace::{cargo, root, run};
+use crate::signals::until_stopped;
+use crate::workspace::root;
 
 /// Numbers of connections of a whole comparison.
 const CONNECTIONS: &[u32] = &[1, 32, 128, 1024];
@@ -29,9 +30,6 @@ const SECONDS: u32 = 3;
 
 /// Where the report of a whole comparison is written.
 pub(super) const FOLDER: &str = "docs/benchmarks";
-
-/// The profile of what is released.
-pub(super) const RELEASE: &str = "release";
 
 /// What is measured, and for how long.
 #[derive(Args)]
@@ -62,30 +60,11 @@ pub(crate) struct Comparison {
     /// Does not write the report, even if it is whole
     #[arg(long)]
     no_write: bool,
-    /// The profile that the gateway is built with: `quick` for a look while developing
-    #[arg(long, default_value = RELEASE)]
-    profile: String,
+    #[command(flatten)]
+    manner: Manner,
     /// Runs the benchmarks of single functions as well, before
     #[arg(long)]
     micro: bool,
-}
-
-/// Measures, unless the program is told to stop.
-///
-/// # Errors
-/// As the measurement, or if it was stopped.
-pub(super) fn until_stopped<T>(measurement: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        tokio::select! {
-            measured = measurement => measured,
-            () = signals.received() => bail!("stopped"),
-        }
-    })
 }
 
 /// Writes a report that lacks nothing, or that is wanted all the same.
@@ -125,11 +104,11 @@ impl Comparison {
             println!("{line}");
         }
         // Before the build, which is a load of its own.
-        let machine = Machine::describe(&tools, &self.profile)?;
+        let machine = Machine::describe(&tools, &self.manner)?;
         if let Some(busy) = machine.busy() {
             println!("{busy}");
         }
-        let built = build(&self.profile)?;
+        let built = self.manner.build()?;
         let report = until_stopped(self.measure(machine, built, tools, &missing))?;
         println!("\n{}", markdown(&report));
         let lacks = self.lacks(&missing);
@@ -222,7 +201,7 @@ impl Comparison {
         let connections = self.connections.as_ref();
         [
             (self.quick, "--quick"),
-            (self.profile != RELEASE, "not the profile of a release"),
+            (!self.manner.is_released(), "not built as it is released"),
             (!missing.is_empty(), "programs are missing"),
             (self.contenders.is_some(), "contenders are left out"),
             (
@@ -246,18 +225,6 @@ impl Comparison {
         .filter_map(|(is_lacking, what)| is_lacking.then_some(what))
         .collect()
     }
-}
-
-/// The gateway as it is released, and what it is measured with.
-pub(super) fn build(profile: &str) -> Result<Built> {
-    run(cargo()
-        .args(["build", "--package", "gateway-bench"])
-        .args(["--profile", profile]))?;
-    let gateway = crate::gateway::build(profile)?;
-    Ok(Built {
-        parts: gateway.with_file_name("gateway-bench"),
-        gateway,
-    })
 }
 
 /// What a reader has to know before the tables.
@@ -337,6 +304,7 @@ mod tests {
             "--parts small",
             "--contenders nginx",
             "--profile quick",
+            "--unguided",
         ] {
             assert_eq!(lacks(line, &[]).len(), 1, "{line}");
         }

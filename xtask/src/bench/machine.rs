@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 
+use super::manner::Manner;
 use super::tools::Tools;
 use crate::workspace::{cargo, output, program};
 
@@ -27,7 +28,7 @@ impl Machine {
     ///
     /// # Errors
     /// If there is no `date`.
-    pub(crate) fn describe(tools: &Tools, profile: &str) -> Result<Self> {
+    pub(crate) fn describe(tools: &Tools, manner: &Manner) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let count = available_parallelism().map_or(0, usize::from);
         let model = value(&read("/proc/cpuinfo"), "model name", ':');
@@ -51,8 +52,9 @@ impl Machine {
                 (
                     "gateway",
                     format!(
-                        "{}, commit {commit}, profile {profile}, {rust}",
-                        env!("CARGO_PKG_VERSION")
+                        "{}, commit {commit}, {}, {rust}",
+                        env!("CARGO_PKG_VERSION"),
+                        manner.name()
                     ),
                 ),
                 ("others", tools.versions().join("; ")),

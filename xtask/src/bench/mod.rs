@@ -2,22 +2,24 @@
 
 mod bars;
 mod checks;
+pub(crate) mod client;
 mod comparison;
-mod contender;
-mod ground;
+pub(crate) mod contender;
+pub(crate) mod ground;
 mod growth;
 mod load;
 mod machine;
+mod manner;
 mod micro;
-mod peers;
-mod plan;
+pub(crate) mod peers;
+pub(crate) mod plan;
 mod process;
 mod progress;
 mod report;
 mod results;
 mod statistics;
 mod tokens;
-mod tools;
+pub(crate) mod tools;
 mod turns;
 mod usage;
 

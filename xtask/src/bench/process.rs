@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long it may take to end when it is told to; then it is killed.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How long it may take if it has something to write yet.
+const LONG_FAREWELL: Duration = Duration::from_secs(30);
 
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(5);
@@ -79,6 +82,38 @@ impl Server {
         Ok(server)
     }
 
+    /// Tells it to end, and waits until it has done what it does at its end.
+    ///
+    /// # Errors
+    /// If it does not end well, or not in time: with the end of its log.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        match self.end_within(LONG_FAREWELL) {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => bail!("it did not end well: {status}: {}", self.said()),
+            None => bail!("it has not ended after {LONG_FAREWELL:?}: {}", self.said()),
+        }
+    }
+
+    /// Tells it to end; how it did, if it did in time.
+    fn end_within(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + patience;
+        // One that has ended is not told: its number may be another's by now.
+        if let (Ok(None), Some(id)) = (self.child.try_wait(), self.id()) {
+            // If it ends at this moment, all the better.
+            let _ = kill_process(id, Signal::TERM);
+        }
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < deadline => sleep(POLL),
+                ended => return ended.ok().flatten(),
+            }
+        }
+    }
+
+    fn id(&self) -> Option<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+    }
+
     /// The process group.
     pub(crate) fn group(&self) -> u32 {
         self.child.id()
@@ -96,16 +131,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else {
-            return;
-        };
-        // A process that has ended already is all the better.
-        let _ = kill_process(id, Signal::TERM);
-        let deadline = Instant::now() + FAREWELL;
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            sleep(POLL);
+        let _ = self.end_within(FAREWELL);
+        // Its children, too; it may have none.
+        if let Some(id) = self.id() {
+            let _ = kill_process_group(id, Signal::KILL);
         }
-        let _ = kill_process_group(id, Signal::KILL);
         let _ = self.child.wait();
     }
 }
@@ -135,7 +165,11 @@ pub(crate) fn allow_many_files() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Server;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread::sleep;
+    use std::time::Instant;
+
+    use super::{PATIENCE, POLL, Server};
     use crate::gateway::free_address;
     use crate::workspace::program;
 
@@ -148,5 +182,31 @@ mod tests {
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.contains("sh ended"), "{error}");
         assert!(error.contains("no such key"), "{error}");
+    }
+
+    #[test]
+    fn a_process_that_is_stopped_has_done_what_it_does_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        // Who accepts is somebody else: a shell cannot listen.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        for (status, is_well) in [(0, true), (3, false)] {
+            let ready = folder.path().join(format!("ready{status}"));
+            let written = folder.path().join(format!("written{status}"));
+            let mut shell = program("sh");
+            shell.arg("-c").arg(format!(
+                "trap 'echo done > {}; exit {status}' TERM; : > {}; while :; do sleep 0.01; done",
+                written.display(),
+                ready.display()
+            ));
+            let log = folder.path().join("sh.log");
+            let server = Server::start(shell, listener.local_addr().unwrap(), log).unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while !ready.exists() {
+                assert!(Instant::now() < deadline, "no trap is set");
+                sleep(POLL);
+            }
+            assert_eq!(server.stop().is_ok(), is_well);
+            assert!(written.exists());
+        }
     }
 }

@@ -138,6 +138,11 @@ impl Tools {
         )
     }
 
+    /// None of them, whether they are here or not: for what is to be the same everywhere.
+    pub(crate) fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     pub(crate) fn path(&self, tool: Tool) -> Option<&Path> {
         self.0.get(&tool).map(PathBuf::as_path)
     }

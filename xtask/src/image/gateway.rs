@@ -4,11 +4,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::build::{Linkage, RELEASE, guided, unguided_static};
 use crate::engine::docker;
-use crate::workspace::{cargo, output, program, root, run, target};
+use crate::gateway::PROGRAM;
+use crate::workspace::{root, run, target};
 
 /// Where systems keep the certificate authorities that they trust.
 const AUTHORITIES: &[&str] = &[
@@ -20,9 +22,12 @@ const AUTHORITIES: &[&str] = &[
 /// How the gateway's image is built.
 #[derive(Args)]
 pub(crate) struct Gateway {
-    /// The cargo profile of the binary.
-    #[arg(long, default_value = "release")]
+    /// The cargo profile of the binary: that of a release is guided by a profile of the gateway's own.
+    #[arg(long, default_value = RELEASE)]
     profile: String,
+    /// Builds the binary without a profile of the gateway's own.
+    #[arg(long)]
+    unguided: bool,
     /// The image's name and tag.
     #[arg(long, default_value = "oidc-proxy:latest")]
     tag: String,
@@ -34,7 +39,11 @@ impl Gateway {
     /// # Errors
     /// If the binary or the image cannot be built.
     pub(crate) fn run(&self) -> Result<()> {
-        let binary = static_binary("proxy-bin", "oidc-proxy", &self.profile)?;
+        let binary = if self.profile == RELEASE && !self.unguided {
+            guided(Linkage::Static)?
+        } else {
+            unguided_static("proxy-bin", PROGRAM, &self.profile)?
+        };
         let context = context("gateway", &binary)?;
         fs::copy(authorities()?, context.join("ca-certificates.crt"))?;
         // The keys' folder is its owner's alone, from the start.
@@ -52,27 +61,9 @@ impl Gateway {
 /// # Errors
 /// If the binary or the image cannot be built.
 pub(crate) fn echo() -> Result<()> {
-    let binary = static_binary("xtask", "echo-upstream", "quick")?;
+    let binary = unguided_static("xtask", "echo-upstream", "quick")?;
     let context = context("echo", &binary)?;
     build("echo.Dockerfile", "echo-upstream:latest", &context)
-}
-
-/// A binary that needs no file of the system that it runs on.
-fn static_binary(package: &str, name: &str, profile: &str) -> Result<PathBuf> {
-    let rustc = output(program("rustc").arg("-vV"))?;
-    let triple = rustc
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("`rustc -vV` names no host")?;
-    if !triple.contains("-linux-") {
-        bail!("the image takes a binary for Linux; this machine builds for {triple}");
-    }
-    // With the target named, the flag is kept from build scripts and macros, which cannot be static.
-    run(cargo()
-        .args(["build", "--locked", "--package", package, "--bin", name])
-        .args(["--profile", profile, "--target", triple])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
-    Ok(target().join(triple).join(profile).join(name))
 }
 
 /// The folder that the engine's client sends, with the binary in it.

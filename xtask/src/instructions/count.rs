@@ -12,7 +12,8 @@ use super::scenario::{Credential, Kind, Proxy, Scenario};
 use super::wire;
 use crate::workspace::{cargo, run, target};
 
-/// What both the gateway and its parts are built with: as they are released.
+/// What both the gateway and its parts are built with. Not guided by a profile: one is a little
+/// different from the next, and counts that are kept have to come out the same.
 pub(crate) const PROFILE: &str = "release";
 
 /// How often a request is sent in the first run and in the second.

@@ -17,14 +17,16 @@ use self::dimension::Dimension;
 use self::report::Report;
 use self::results::Results;
 use self::specimen::Specimen;
-use super::comparison::{RELEASE, build, command_line, keep, until_stopped};
+use super::comparison::{command_line, keep};
 use super::ground::{Built, Ground};
 use super::machine::Machine;
+use super::manner::Manner;
 use super::plan::order;
 use super::process::{Server, allow_many_files, bound};
 use super::progress::Progress;
 use super::tools::Tools;
 use crate::gateway::free_address;
+use crate::signals::until_stopped;
 
 /// Rounds of a whole measurement, and of a short look.
 const ROUNDS: u32 = 7;
@@ -56,9 +58,8 @@ pub(crate) struct Growth {
     /// Does not write the report, even if it is whole
     #[arg(long)]
     no_write: bool,
-    /// The profile that the gateway is built with: `quick` for a look while developing
-    #[arg(long, default_value = RELEASE)]
-    profile: String,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 /// What `--help` ends with.
@@ -80,11 +81,11 @@ impl Growth {
     pub(crate) fn run(self) -> Result<()> {
         let tools = Tools::look();
         // Before the build, which is a load of its own.
-        let machine = Machine::describe(&tools, &self.profile)?;
+        let machine = Machine::describe(&tools, &self.manner)?;
         if let Some(busy) = machine.busy() {
             println!("{busy}");
         }
-        let built = build(&self.profile)?;
+        let built = self.manner.build()?;
         let report = until_stopped(self.measure(machine, built, tools))?;
         println!("\n{}", report::markdown(&report));
         if self.no_write {
@@ -159,7 +160,7 @@ impl Growth {
         let whole = |dimension: &Dimension| sizes(dimension) == dimension.sizes(false).len();
         [
             (self.quick, "--quick"),
-            (self.profile != RELEASE, "not the profile of a release"),
+            (!self.manner.is_released(), "not built as it is released"),
             (!Dimension::ALL.iter().all(whole), "sizes are left out"),
             (report.rounds < ROUNDS, "too few rounds"),
         ]
@@ -253,6 +254,7 @@ mod tests {
         assert_eq!(lacks("", Dimension::ALL, ROUNDS), [""; 0]);
         assert_eq!(lacks("--quick", Dimension::ALL, ROUNDS).len(), 1);
         assert_eq!(lacks("--profile quick", Dimension::ALL, ROUNDS).len(), 1);
+        assert_eq!(lacks("--unguided", Dimension::ALL, ROUNDS).len(), 1);
         assert_eq!(lacks("", &Dimension::ALL[1..], ROUNDS).len(), 1);
         assert_eq!(lacks("", Dimension::ALL, ROUNDS - 1).len(), 1);
     }

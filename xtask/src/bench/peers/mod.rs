@@ -29,9 +29,19 @@ const TRIES: u32 = 3;
 /// A contender that accepts connections. Its processes end with it.
 pub(crate) struct Running {
     /// `None` for the upstream itself.
-    _server: Option<Server>,
+    server: Option<Server>,
     pub(crate) group: u32,
     pub(crate) address: SocketAddr,
+}
+
+impl Running {
+    /// Tells it to end, and waits until it has done what it does at its end.
+    ///
+    /// # Errors
+    /// If it does not end well, or not in time.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.server.map_or(Ok(()), Server::stop)
+    }
 }
 
 /// What a configuration is written for.
@@ -76,7 +86,7 @@ pub(crate) fn start(
 ) -> Result<Running> {
     if contender == Contender::Upstream {
         return Ok(Running {
-            _server: None,
+            server: None,
             group: ground.upstream_group(),
             address: ground.upstream(),
         });
@@ -99,7 +109,7 @@ pub(crate) fn start(
                 return Ok(Running {
                     group: server.group(),
                     address: listen,
-                    _server: Some(server),
+                    server: Some(server),
                 });
             }
         }
