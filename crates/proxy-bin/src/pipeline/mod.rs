@@ -150,6 +150,7 @@ impl<'a> Exchange<'a> {
                 }
                 refusal
             })?;
+        give_way().await;
         let mut response = match answer {
             Answer::Response(response) => response,
             Answer::Switched(response, upstream) => {
@@ -269,9 +270,10 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// Lets those go first who are ready, too. What several have for their upstream goes out together
-/// then, and wakes it once; and what one step runs through is still in the processor's caches when
-/// the next request comes to it. A signature that was checked, which takes long, keeps nobody.
+/// Lets those go first who are ready, too. What several have for their upstream, or for clients, goes
+/// out together then, and wakes whoever it is for once; and what one step runs through is still in the
+/// processor's caches when the next request comes to it. A signature that was checked, which takes
+/// long, keeps nobody.
 async fn give_way() {
     tokio::task::yield_now().await;
 }
