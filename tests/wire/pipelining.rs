@@ -2,7 +2,7 @@
 
 use keycloak_testkit::EchoUpstream;
 
-use crate::support::Site;
+use crate::support::{RawUpstream, Site, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_in_one_packet_are_answered_in_order() {
@@ -94,4 +94,28 @@ async fn a_client_that_leaves_takes_its_request_along() {
     drop(raw);
     site.wait_for_metric("oidc_proxy_requests_in_flight", 0.0)
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_asks_for_that_closes_at_once_is_done_all_the_same() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let upstream = RawUpstream::answering(answer).await;
+    let site = Site::before(upstream.address()).await;
+    let mut warm = site.raw().await;
+    for number in 0..20 {
+        // Then there is a kept connection, and nothing but others' turns has to be waited for.
+        warm.ask("GET /warm HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect(200);
+        let mut raw = site.raw().await;
+        raw.send(format!("DELETE /{number} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .await;
+        drop(raw);
+        let begin = format!("DELETE /{number} ");
+        until("a request whose client is gone", || {
+            let heads = upstream.heads();
+            heads.iter().any(|head| head.starts_with(&begin))
+        })
+        .await;
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +121,7 @@ impl Server {
         // A large configuration takes its time, which is not taken from those who are served.
         let shared = Arc::clone(&self.shared);
         let prepared = tokio::task::spawn_blocking(move || shared.prepare_reload()).await;
-        let app = prepared.unwrap_or_else(|failed| resume_unwind(failed.into_panic()))?;
+        let app = prepared.map_err(|_| ReloadError::Failed)??;
         self.listeners.apply(app.settings()).await?;
         if app.settings().admin_listen != self.shared.app().settings().admin_listen {
             tracing::warn!("gateway.admin_listen changes with the next start, not with a reload");

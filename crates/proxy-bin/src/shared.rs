@@ -45,6 +45,9 @@ pub enum ReloadError {
     /// What it says cannot run.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// The program failed while it prepared it.
+    #[error("it could not be prepared, which is a mistake of this program")]
+    Failed,
 }
 
 impl Shared {

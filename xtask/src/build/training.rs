@@ -29,6 +29,8 @@ use crate::workspace::{cargo, run, target};
 const WAYS: &[Contender] = &[
     Contender::Gateway,
     Contender::Bearer,
+    // Several workers have a scheduler of their own.
+    Contender::BearerTwo,
     Contender::Verified,
     Contender::Refresh,
     Contender::Password,

@@ -43,7 +43,10 @@ pub fn verify_access_token(
     if !fits || is_of_another_kind(claims) {
         return Err(VerifyError::Type);
     }
-    if policy.typ == Some("at+jwt") {
+    if policy
+        .typ
+        .is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"))
+    {
         // RFC 9068 §2.2: who asks for this type may rely on all of it.
         let texts = ["iss", "sub", "client_id", "jti"];
         let missing = texts.iter().any(|name| claims.text(name).is_none());

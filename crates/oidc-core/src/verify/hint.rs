@@ -28,6 +28,8 @@ pub fn peek(token: &str) -> Result<TokenKind, JwsError> {
         return Ok(TokenKind::Opaque);
     }
     let jws = CompactJws::parse(token)?;
+    // What is malformed is refused before anybody is asked for keys.
+    jws.signature()?;
     Ok(TokenKind::Jws {
         kid: jws.kid().map(str::to_owned),
         algorithm: jws.algorithm(),

@@ -73,15 +73,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// A runtime for everything, of so many threads; by default as many as there are cores.
 fn runtime(workers: Option<usize>) -> std::io::Result<tokio::runtime::Runtime> {
     use tokio::runtime::Builder;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut builder = match workers.unwrap_or(cores) {
+    let has_one_core = || std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut builder = match workers {
         // A thread that is alone has nobody to share its queue with, and need not try.
-        1 => Builder::new_current_thread(),
-        workers => {
+        Some(1) => Builder::new_current_thread(),
+        None if has_one_core() && std::env::var_os("TOKIO_WORKER_THREADS").is_none() => {
+            Builder::new_current_thread()
+        }
+        Some(workers) => {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(workers);
             builder
         }
+        None => Builder::new_multi_thread(),
     };
     builder.enable_all().build()
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     limits: Limits,
     /// Why its last request is refused, if it is.
     refused: OnceLock<BadRequest>,
+    /// Its request only waits for others to have their turn.
+    gives_way: AtomicBool,
     place: Arc<Place>,
     /// The client's certificate, if it showed one.
     certificate: Option<CertificateThumbprint>,
@@ -77,6 +79,7 @@ impl Connection {
             shard: NEXT.fetch_add(1, Ordering::Relaxed),
             limits: app.settings().limits,
             refused: OnceLock::new(),
+            gives_way: AtomicBool::new(false),
             place: Arc::clone(&accepted.place),
             certificate: None,
         }
@@ -123,6 +126,25 @@ impl Connection {
     #[must_use]
     pub(crate) fn refused(&self) -> Option<BadRequest> {
         self.refused.get().copied()
+    }
+
+    /// Lets those go first who are ready, too. What several have for their upstream, or for clients,
+    /// goes out together then, and wakes whoever it is for once; and what one step runs through is
+    /// still in the processor's caches when the next request comes to it.
+    ///
+    /// Meanwhile nobody looks whether the client is still there: it may close as soon as it has asked,
+    /// and what it asked for is done all the same.
+    pub(crate) async fn give_way(&self) {
+        /// It ends with the request, too.
+        struct Giving<'a>(&'a AtomicBool);
+        impl Drop for Giving<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        self.gives_way.store(true, Ordering::Relaxed);
+        let _giving = Giving(&self.gives_way);
+        tokio::task::yield_now().await;
     }
 
     /// Its place among the connections that there may be, for as long as it is held.
@@ -266,6 +288,10 @@ impl Answerer for Pipeline {
 
     fn is_own(body: &Body) -> bool {
         body.is_own()
+    }
+
+    fn gives_way(&self) -> bool {
+        self.connection.gives_way.load(Ordering::Relaxed)
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) async fn answer(
     let mut response = match outcome {
         Ok(response) => response,
         Err(refusal) => {
+            // Otherwise many that are refused would overtake those that are not.
+            connection.give_way().await;
             shared.metrics().refused(refusal.reason);
             story.reason = Some(refusal.reason);
             refusal.response
@@ -136,7 +138,7 @@ impl<'a> Exchange<'a> {
         }
         parts.version = Version::HTTP_11;
         let trailers = parts.headers.contains_key(header::TE);
-        give_way().await;
+        self.connection.give_way().await;
         let answer = route
             .upstream
             .send(parts, &lines, body, self.connection.shard())
@@ -150,7 +152,7 @@ impl<'a> Exchange<'a> {
                 }
                 refusal
             })?;
-        give_way().await;
+        self.connection.give_way().await;
         let mut response = match answer {
             Answer::Response(response) => response,
             Answer::Switched(response, upstream) => {
@@ -268,14 +270,6 @@ impl<'a> Exchange<'a> {
         }
         Ok((route, matched))
     }
-}
-
-/// Lets those go first who are ready, too. What several have for their upstream, or for clients, goes
-/// out together then, and wakes whoever it is for once; and what one step runs through is still in the
-/// processor's caches when the next request comes to it. A signature that was checked, which takes
-/// long, keeps nobody.
-async fn give_way() {
-    tokio::task::yield_now().await;
 }
 
 /// Counts a request while it has no answer.

@@ -40,6 +40,9 @@ pub(in crate::listen) trait Answerer {
 
     /// Whether a body is not an upstream's, who might take what is left of the request.
     fn is_own(body: &Self::Body) -> bool;
+
+    /// Whether an answer that is not ready waits for nothing but other requests of this thread.
+    fn gives_way(&self) -> bool;
 }
 
 /// What a connection is held to.
@@ -76,7 +79,7 @@ pub(in crate::listen) async fn serve<S, A>(
         let (request, exchange) = session.begin(head);
         let answer = pin!(answerer.answer(request, exchange.refused));
         let Some(response) = session
-            .answered::<A>(answer, exchange.refused.is_none())
+            .answered(answer, answerer, exchange.refused.is_none())
             .await
         else {
             return;
@@ -237,17 +240,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Session<S> {
     }
 
     /// The answer to a request; `None` if its client leaves before. Nothing more is read behind a
-    /// request that was refused, and nobody seen to leave.
+    /// request that was refused, and nobody seen to leave; nor is one that gives way to others.
     async fn answered<A: Answerer>(
         &mut self,
         mut answer: Pin<&mut impl Future<Output = Response<A::Body>>>,
+        answerer: &A,
         is_watched: bool,
     ) -> Option<Response<A::Body>> {
         poll_fn(|context| {
             if let Poll::Ready(response) = answer.as_mut().poll(context) {
                 return Poll::Ready(Some(response));
             }
-            if is_watched {
+            if is_watched && !answerer.gives_way() {
                 ready!(self.poll_gone(context));
                 return Poll::Ready(None);
             }

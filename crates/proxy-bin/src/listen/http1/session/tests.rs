@@ -153,6 +153,10 @@ impl Answerer for Arc<Told> {
     fn is_own(body: &Made) -> bool {
         body.1
     }
+
+    fn gives_way(&self) -> bool {
+        false
+    }
 }
 
 /// A connection, its client, and whoever answers.
