@@ -34,7 +34,7 @@ pub(crate) struct Build {
 /// What `--help` ends with.
 const NOTES: &str = "\
 The gateway is built twice. The first one counts how often it takes which way while it is under a
-load of this project's own making, and the second is laid out by that: it takes some 6 to 10 % less
+load of this project's own making, and the second is laid out by that: it takes some 5 to 9 % less
 processor time for a request. It takes some 10 minutes on two cores, and seconds where nothing has
 changed. LLVM's tools of the compiler are needed; with rustup they are installed.";
 

@@ -302,7 +302,7 @@ fn date(written: &str, date: &mut Option<UnixTime>) -> bool {
 
 /// A number of seconds as it is usually written: digits, too few to be out of reach.
 fn plain_seconds(written: &[u8]) -> Option<u64> {
-    let is_plain = written.len() <= 18 && written.iter().all(u8::is_ascii_digit);
+    let is_plain = (1..=18).contains(&written.len()) && written.iter().all(u8::is_ascii_digit);
     is_plain.then(|| {
         let value = |sum, digit: &u8| sum * 10 + u64::from(digit - b'0');
         written.iter().fold(0, value)

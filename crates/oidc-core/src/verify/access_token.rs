@@ -93,3 +93,41 @@ pub(crate) fn is_of_another_kind(claims: &Claims) -> bool {
     let members = ["at_hash", "c_hash", "events"];
     kind || members.iter().any(|name| claims.has(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+
+    #[test]
+    fn a_type_is_the_same_in_any_case_and_asks_for_the_same_claims() {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let bare = r#"{"iss":"i"}"#;
+        let whole = r#"{"iss":"i","sub":"s","client_id":"c","jti":"j","aud":"a","iat":1,"exp":9}"#;
+        for wanted in ["at+jwt", "AT+JWT"] {
+            for (typ, payload, expected) in [
+                ("at+jwt", whole, None),
+                ("application/at+jwt", whole, None),
+                ("Application/AT+JWT", whole, None),
+                ("JWT", whole, Some(VerifyError::Type)),
+                ("at+jwt", bare, Some(VerifyError::ClaimMissing)),
+            ] {
+                let header = part(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#));
+                let token = format!("{header}.{}.", part(payload));
+                let policy = AccessTokenPolicy {
+                    issuers: &["i".to_owned()],
+                    algorithms: AlgorithmSet::default(),
+                    leeway: Duration::ZERO,
+                    typ: Some(wanted),
+                    verify_signature: false,
+                    verify_claims: true,
+                };
+                let keys = KeySet::default();
+                let verified = verify_access_token(&token, &keys, &policy, UnixTime::from_secs(2));
+                assert_eq!(verified.err(), expected, "{wanted} {typ} {payload}");
+            }
+        }
+    }
+}
